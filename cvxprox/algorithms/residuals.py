@@ -1,0 +1,89 @@
+"""Residuals of a primal-dual point, on the original data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cvxprox.program import ProxProgram
+
+
+class Point(NamedTuple):
+    """A primal-dual point: `x`, the split variable `z` and the dual `y` of ``Kx + b = z``.
+
+    Algorithms return points with ``y`` in the subdifferential at ``z``, up to rounding.
+    """
+
+    x: Tensor
+    z: Tensor
+    y: Tensor
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """A point is optimal when each residual is at most ``absolute + relative * scale``."""
+
+    absolute: float
+    relative: float
+
+
+@dataclass(frozen=True)
+class Residuals:
+    r"""Optimality of a point in the infinity norm, with the scales of the relative tolerance.
+
+    * primal: :math:`\|Kx + b - z\|`, relative to :math:`\max(\|Kx\|, \|z\|, \|b\|)`
+    * dual: :math:`\|Px + q + K^Ty\|`, relative to :math:`\max(\|Px\|, \|K^Ty\|, \|q\|)`
+    * gap: :math:`|p - d|`, relative to :math:`\max(|p|, |d|)`
+
+    Since :math:`y \in \partial g(z)`, the gap needs no conjugates:
+    :math:`p - d = x^T(Px + q) + y^T(z - b)`.
+    """
+
+    primal: float
+    dual: float
+    gap: float
+    primal_scale: float
+    dual_scale: float
+    gap_scale: float
+    objective: float
+
+    def ratio(self, tol: Tolerances) -> float:
+        """The largest residual in units of its tolerance; optimal when at most 1."""
+        return max(
+            self.primal / (tol.absolute + tol.relative * self.primal_scale),
+            self.dual / (tol.absolute + tol.relative * self.dual_scale),
+            self.gap / (tol.absolute + tol.relative * self.gap_scale),
+        )
+
+    def within(self, other: Residuals, slack: float = 1e-13) -> bool:
+        """Whether no residual is larger than the other's, up to rounding."""
+        return (
+            self.primal <= other.primal + slack * self.primal_scale
+            and self.dual <= other.dual + slack * self.dual_scale
+            and self.gap <= other.gap + slack * self.gap_scale
+        )
+
+
+def residuals(program: ProxProgram, point: Point) -> Residuals:
+    """Evaluate the residuals of `point`."""
+    x, z, y = point
+    Kx, Px, Ky = program.K.forward(x), program.quadratic(x), program.K.adjoint(y)
+    norm = _largest
+    gradient = Px + program.q
+    primal_objective = program.objective(x, z)
+    gap = (x * gradient).sum() + (y * (z - program.b)).sum()
+    numbers = torch.stack([
+        norm(Kx + program.b - z), norm(gradient + Ky), gap.abs(),
+        torch.maximum(torch.maximum(norm(Kx), norm(z)), norm(program.b)),
+        torch.maximum(torch.maximum(norm(Px), norm(Ky)), norm(program.q)),
+        torch.maximum(primal_objective.abs(), (primal_objective - gap).abs()),
+        primal_objective,
+    ])  # fmt: skip
+    return Residuals(*(float("inf") if number != number else number for number in numbers.tolist()))
+
+
+def _largest(v: Tensor) -> Tensor:
+    return v.abs().max() if v.numel() else v.new_zeros(())

@@ -1,0 +1,156 @@
+"""Set ADMM up for a program, run it, and keep what a re-solve can use."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cvxprox.algorithms.admm import ADMM
+from cvxprox.algorithms.anderson import Accelerated, AcceleratedState
+from cvxprox.algorithms.base import Algorithm
+from cvxprox.algorithms.certificates import CertificateSearch
+from cvxprox.algorithms.iterate import iterate
+from cvxprox.algorithms.monitor import ADMMMonitor, Record
+from cvxprox.algorithms.newton import REGULARISATION, NewtonPolish
+from cvxprox.algorithms.penalties import (
+    FixedPenalties,
+    PenaltyRule,
+    ScalarPenalty,
+    SpectralPenalties,
+    equality_rows,
+    initial_multiplier,
+)
+from cvxprox.algorithms.residuals import Point, Residuals, Tolerances
+from cvxprox.algorithms.scaling import Metric, equilibrate
+from cvxprox.linear_solve import LinearSolve, choose_linear_solve
+from cvxprox.options import Options
+from cvxprox.program import ProxProgram
+from cvxprox.status import Status
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of a run."""
+
+    status: Status
+    point: Point
+    residuals: Residuals
+    ray: Tensor | None
+    iterations: int
+    setup_time: float
+    solve_time: float
+    history: list[Record]
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def primal(self) -> Tensor:
+        """x, or the direction of unbounded descent."""
+        return self.ray if self.ray is not None and self.status is Status.UNBOUNDED else self.point.x
+
+    @property
+    def dual(self) -> Tensor:
+        """y, or the certificate of infeasibility."""
+        return self.ray if self.ray is not None and self.status is Status.INFEASIBLE else self.point.y
+
+
+@dataclass
+class Session:
+    """What the next solve of a program with the same matrices starts from."""
+
+    program: ProxProgram
+    options: Options
+    metric: Metric
+    multiplier: Tensor
+    linear_solve: LinearSolve
+    reason: str
+    factor: Any
+    newton: NewtonPolish | None
+    point: Point | None = None
+
+    @classmethod
+    def start(cls, program: ProxProgram, options: Options) -> Session:
+        """Equilibrate and choose the linear solve; nothing is factored yet."""
+        program = program.to(options.torch_device(), options.torch_dtype())
+        metric = equilibrate(program, options.passes())
+        linear_solve, reason = choose_linear_solve(options.linear_solver, program)
+        newton = None
+        if options.polish and program.q.device.type == "cpu" and program.q.dtype == torch.float64:
+            newton = NewtonPolish(program, metric.sigma(REGULARISATION))
+            newton = newton if newton.affordable() else None
+        multiplier = initial_multiplier(program, options.rho)
+        return cls(program, options, metric, multiplier, linear_solve, reason, None, newton)
+
+    def with_vectors(self, program: ProxProgram) -> Session:
+        """This session for a program that differs in q, b, bounds, weights or offset only."""
+        self.program = program.to(self.program.q.device, self.program.q.dtype)
+        if self.newton is not None:
+            self.newton.program = self.program
+        return self
+
+
+def solve_admm(
+    session: Session, start: Point | None = None, report: Callable[[Record], None] | None = None
+) -> Result:
+    """Run ADMM with the session's options; the session keeps the factor and the last point."""
+    started = time.perf_counter()
+    options, program, metric = session.options, session.program, session.metric
+    admm = ADMM(program, session.linear_solve, metric.sigma(options.sigma),
+                metric.rho(session.multiplier), options.alpha)  # fmt: skip
+    state: Any = admm.init(start)._replace(factor=session.factor)
+    algorithm: Algorithm = admm
+    if options.memory():
+        algorithm = accelerated = Accelerated(admm, memory=options.memory())
+        state = accelerated.wrap(state)
+    setup_time = time.perf_counter() - started
+    monitor = ADMMMonitor(
+        admm=admm,
+        metric=metric,
+        multiplier=session.multiplier,
+        tolerances=Tolerances(options.eps_abs, options.eps_rel),
+        rule=_rule(session),
+        certificates=CertificateSearch(program, metric, tol=1e-6),
+        newton=session.newton,
+        interval=options.check_interval,
+        deadline=started + options.time_limit if options.time_limit else math.inf,
+        started=started,
+        warm=start is not None,
+        linear=bool(equality_rows(program).all()),
+        always_polish=options.polish is True,
+        report=report,
+        callback=options.callback,
+    )
+    with torch.no_grad():
+        state, iterations = iterate(algorithm, state, monitor, options.max_iter)
+    inner = state.inner if isinstance(state, AcceleratedState) else state
+    session.multiplier, session.factor, session.point = monitor.multiplier, inner.factor, monitor.best
+    assert monitor.best is not None and monitor.best_residuals is not None
+    status = monitor.status
+    if status is Status.ITERATION_LIMIT and monitor.best_residuals.ratio(monitor.tolerances) <= 1e3:
+        status = Status.OPTIMAL_INACCURATE
+    info = {
+        "linear_solver": f"{session.linear_solve.name} ({session.reason})",
+        "penalty_updates": monitor.penalty_updates,
+        "polish_attempts": monitor.newton_attempts,
+        "polished": monitor.polished,
+    }
+    if isinstance(state, AcceleratedState):
+        info["acceleration"] = {"accepted": state.accepted, "rejected": state.rejected}
+    return Result(
+        status, monitor.best, monitor.best_residuals, monitor.ray, iterations,
+        setup_time, time.perf_counter() - started, monitor.history, info,
+    )  # fmt: skip
+
+
+def _rule(session: Session) -> PenaltyRule:
+    kind = session.options.adaptive_rho
+    if kind is False:
+        return FixedPenalties()
+    if kind == "scalar":
+        return ScalarPenalty()
+    return SpectralPenalties(session.program, session.metric)

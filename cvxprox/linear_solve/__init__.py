@@ -1,0 +1,7 @@
+"""Linear solves: one interface, direct and iterative."""
+
+from cvxprox.linear_solve.base import LinearSolve as LinearSolve
+from cvxprox.linear_solve.choose import choose_linear_solve as choose_linear_solve
+from cvxprox.linear_solve.conjugate_gradient import ConjugateGradient as ConjugateGradient
+from cvxprox.linear_solve.dense import DenseCholesky as DenseCholesky
+from cvxprox.linear_solve.sparse_ldl import SparseLDL as SparseLDL

@@ -1,0 +1,90 @@
+"""Sparse direct solves: one LDLᵀ factorisation of the KKT matrix, by QDLDL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cvxprox.linear_solve.base import LinearSolve
+from cvxprox.linear_solve.kkt_matrix import KKTPattern, coupling_entries, coupling_pattern, kkt_pattern
+from cvxprox.linear_solve.ldl import factorize
+from cvxprox.operators import as_sparse
+from cvxprox.program import ProxProgram
+
+Rows = slice | np.ndarray
+
+
+@dataclass(frozen=True)
+class SparseFactor:
+    """A factored KKT matrix with the vectors that map right-hand sides to its own."""
+
+    pattern: KKTPattern
+    kept: Rows
+    folded: Rows
+    column: Rows
+    factor: Any = None
+    inverse_rho: np.ndarray | None = None  # of the kept rows
+    rho_value: np.ndarray | None = None  # rho * k of the folded rows
+
+
+class SparseLDL(LinearSolve):
+    r"""Solve :math:`\begin{bmatrix} P + \Sigma & K^T \\ K & -R^{-1} \end{bmatrix}
+    \begin{bmatrix} x \\ \nu \end{bmatrix} = \begin{bmatrix} f \\ r \end{bmatrix}`,
+    so that :math:`Kx - r = R^{-1}\nu`. On the CPU, in float64.
+
+    References
+    ----------
+    Stellato et al., *OSQP* (2020), section 3.1; Davis, *Algorithm 849: LDL* (2005).
+    """
+
+    name = "sparse LDLᵀ (qdldl)"
+
+    def init(self, program: ProxProgram, sigma: Tensor, rho: Tensor) -> SparseFactor:
+        """Order, analyse and factor."""
+        P = None if program.P is None else as_sparse(program.P)
+        K = as_sparse(program.K)
+        # the entries that Newton steps need, where they cost little: one ordering serves both
+        coupled = coupling_entries(program) <= 0.5 * K.nnz
+        pattern = kkt_pattern(P, K, coupling_pattern(program) if coupled else None)
+        kept, folded, column = map(_as_slice, (pattern.kept, pattern.folded, pattern.column))
+        return self.update(SparseFactor(pattern, kept, folded, column), program, sigma, rho)
+
+    def update(self, state: SparseFactor, program: ProxProgram, sigma: Tensor, rho: Tensor) -> SparseFactor:
+        """Factor again with the same ordering. The given state must not be used any more."""
+        pattern, penalties = state.pattern, rho.numpy().astype(np.float64, copy=False)
+        inverse_rho, rho_folded = 1 / penalties[state.kept], penalties[state.folded]
+        matrix = pattern.matrix(sigma.numpy() + pattern.fold(rho_folded), inverse_rho)
+        factor = factorize(matrix, state.factor)
+        return replace(state, factor=factor, inverse_rho=inverse_rho, rho_value=rho_folded * pattern.value)
+
+    def solve(self, state: SparseFactor, f: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
+        """One forward and one backward substitution."""
+        rows, n = r.numpy(), f.shape[0]
+        pattern = state.pattern
+        rhs = np.empty(n + pattern.kept.size)
+        rhs[:n], rhs[n:] = f.numpy(), rows[state.kept]
+        if pattern.folded.size:
+            weighted = state.rho_value * rows[state.folded]
+            if isinstance(state.column, slice):
+                rhs[:n][state.column] += weighted
+            else:
+                rhs[:n] += np.bincount(pattern.column, weighted, minlength=n)
+        solution = state.factor.solve(rhs)
+        if not pattern.folded.size:
+            miss = solution[n:] * state.inverse_rho
+        else:
+            miss = np.empty(rows.size)
+            miss[state.kept] = solution[n:] * state.inverse_rho
+            miss[state.folded] = pattern.value * solution[:n][state.column] - rows[state.folded]
+        return torch.from_numpy(solution[:n]).to(f.dtype), torch.from_numpy(miss).to(r.dtype)
+
+
+def _as_slice(rows: np.ndarray) -> Rows:
+    """`rows` as a slice if they are consecutive: views cost nothing, gathers do."""
+    if rows.size and rows[-1] - rows[0] == rows.size - 1 and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows

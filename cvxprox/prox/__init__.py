@@ -1,0 +1,32 @@
+"""Functions with known proximal operators, on torch tensors."""
+
+from cvxprox.prox.absolute import Abs as Abs
+from cvxprox.prox.affine_set import AffineSet as AffineSet
+from cvxprox.prox.base import ProxFunction as ProxFunction
+from cvxprox.prox.box import Box as Box
+from cvxprox.prox.cone import Cone as Cone
+from cvxprox.prox.exponential import Exp as Exp
+from cvxprox.prox.exponential_cone import ExponentialCone as ExponentialCone
+from cvxprox.prox.huber import Huber as Huber
+from cvxprox.prox.lambda_max import LambdaMax as LambdaMax
+from cvxprox.prox.log_sum_exp import LogSumExp as LogSumExp
+from cvxprox.prox.logistic import Logistic as Logistic
+from cvxprox.prox.maximum import Max as Max
+from cvxprox.prox.neg_entropy import NegEntropy as NegEntropy
+from cvxprox.prox.neg_log import NegLog as NegLog
+from cvxprox.prox.neg_log_det import NegLogDet as NegLogDet
+from cvxprox.prox.norm1_ball import Norm1Ball as Norm1Ball
+from cvxprox.prox.norm2 import Norm2 as Norm2
+from cvxprox.prox.norm2_ball import Norm2Ball as Norm2Ball
+from cvxprox.prox.norm_inf import NormInf as NormInf
+from cvxprox.prox.nuclear_ball import NuclearBall as NuclearBall
+from cvxprox.prox.nuclear_norm import NuclearNorm as NuclearNorm
+from cvxprox.prox.positive import Positive as Positive
+from cvxprox.prox.power_cone import PowerCone3D as PowerCone3D
+from cvxprox.prox.psd_cone import PsdCone as PsdCone
+from cvxprox.prox.quad_form import QuadForm as QuadForm
+from cvxprox.prox.second_order_cone import SecondOrderCone as SecondOrderCone
+from cvxprox.prox.spectral_ball import SpectralBall as SpectralBall
+from cvxprox.prox.spectral_norm import SpectralNorm as SpectralNorm
+from cvxprox.prox.square import Square as Square
+from cvxprox.prox.sum_largest import SumLargest as SumLargest

@@ -1,0 +1,99 @@
+"""The solving chain of NABLA_ADMM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cvxpy.error import DPPError, SolverError
+from cvxpy.problems.objective import Maximize
+from cvxpy.problems.problem import Problem
+from cvxpy.problems.problem_form import make_problem_form
+from cvxpy.reductions.complex2real import complex2real
+from cvxpy.reductions.cone2cone.approx import ApproxCone2Cone
+from cvxpy.reductions.cone2cone.exact import ExactCone2Cone
+from cvxpy.reductions.cvx_attr2constr import CvxAttr2Constr
+from cvxpy.reductions.dgp2dcp.dgp2dcp import Dgp2Dcp
+from cvxpy.reductions.eliminate_zero_sized import EliminateZeroSized
+from cvxpy.reductions.eval_params import EvalParams
+from cvxpy.reductions.flip_objective import FlipObjective
+from cvxpy.reductions.reduction import Reduction
+from cvxpy.reductions.solvers.constant_solver import ConstantSolver
+from cvxpy.reductions.solvers.solver import Solver, expand_cones
+from cvxpy.reductions.solvers.solving_chain import DPP_ERROR_MSG, SolvingChain
+from cvxpy.settings import COO_CANON_BACKEND, DPP_PARAM_THRESHOLD
+from cvxpy.utilities.solver_context import SolverInfo
+from cvxpy.utilities.warn import warn
+
+from cvxprox.reductions.partial_canonicalization import PartialCanonicalization
+from cvxprox.reductions.stuffing import ProxStuffing
+
+
+def construct_chain(
+    problem: Problem,
+    solver: Solver,
+    gp: bool = False,
+    enforce_dpp: bool = False,
+    ignore_dpp: bool = False,
+    canon_backend: str | None = None,
+    solver_opts: dict[str, Any] | None = None,
+) -> SolvingChain:
+    """The reductions from `problem` to `solver`.
+
+    [complex to real, geometric to convex] → partial canonicalisation → attributes to constraints
+    → exact cone conversions → stuffing → solver. The arguments are those of
+    ``Problem._construct_chain``.
+
+    Raises
+    ------
+    SolverError
+        If the problem has integer variables.
+    cvxpy.error.DCPError, cvxpy.error.DPPError
+        CVXPY's own, if the problem is not DCP (or DGP), or not DPP under `enforce_dpp`.
+    """
+    form = make_problem_form(problem, gp, ignore_dpp)
+    if not problem.variables():
+        return SolvingChain(reductions=[ConstantSolver()])
+    if form.is_mixed_integer():
+        names = [v.name() for v in problem.variables() if v.attributes["integer"] or v.attributes["boolean"]]
+        raise SolverError(
+            f"NABLA_ADMM solves convex problems; the variables {', '.join(names) or 'of a FiniteSet'} are "
+            "integer or boolean. Relax them, or use a mixed-integer solver such as HIGHS or SCIP."
+        )
+    supported = frozenset(solver.SUPPORTED_CONSTRAINTS)
+    context = SolverInfo(
+        solver=solver.name(),
+        supported_constraints=supported,
+        supports_bounds=False,
+        psd_triangle_kind=solver.PSD_TRIANGLE_KIND,
+        psd_sqrt2_scaling=solver.PSD_SQRT2_SCALING,
+    )
+    reductions: list[Reduction] = []
+    if complex2real.accepts(problem):
+        reductions.append(complex2real.Complex2Real())
+    if gp:
+        reductions.append(Dgp2Dcp())
+    if isinstance(problem.objective, Maximize):
+        reductions.append(FlipObjective())
+
+    if ignore_dpp or not problem.is_dpp("dgp" if gp else "dcp", quad_form_dpp="qp"):
+        if not ignore_dpp and enforce_dpp:
+            raise DPPError(DPP_ERROR_MSG)
+        if not ignore_dpp:
+            warn(DPP_ERROR_MSG)
+        reductions.insert(0, EvalParams())
+    elif canon_backend is None and sum(p.size for p in problem.parameters()) >= DPP_PARAM_THRESHOLD:
+        canon_backend = COO_CANON_BACKEND
+
+    use_quad_obj = (solver_opts or {}).get("use_quad_obj", True)
+    quad_obj = bool(use_quad_obj) and form.has_quadratic_objective()
+    _, exact, approximate = expand_cones(form.cones(quad_obj=quad_obj).copy(), supported)
+    reductions.append(PartialCanonicalization(quad_obj, context))
+    reductions.append(CvxAttr2Constr(reduce_bounds=True))
+    if exact:
+        reductions.append(ExactCone2Cone(target_cones=exact, solver_context=context))
+    if approximate:
+        reductions.append(ApproxCone2Cone(target_cones=approximate))
+    reductions.append(EliminateZeroSized())
+    reductions.append(ProxStuffing(quad_obj, canon_backend))
+    reductions.append(solver)
+    return SolvingChain(reductions=reductions, solver_context=context)

@@ -1,0 +1,92 @@
+"""Partial canonicalisation: atoms with a prox stay, the rest becomes cones."""
+
+from __future__ import annotations
+
+from cvxpy.atoms.elementwise.huber import huber
+from cvxpy.constraints.constraint import Constraint
+from cvxpy.constraints.nonpos import Inequality
+from cvxpy.expressions.constants.constant import Constant
+from cvxpy.expressions.expression import Expression
+from cvxpy.reductions.dcp2cone.canonicalizers.quad import QUAD_CANON_METHODS
+from cvxpy.reductions.dcp2cone.dcp2cone import Dcp2Cone
+from cvxpy.utilities.canonical import Canonical
+from cvxpy.utilities.solver_context import SolverInfo
+
+from cvxprox.reductions.norm_balls import ball_of, is_ball
+from cvxprox.reductions.prox_of import prox_of
+from cvxprox.reductions.prox_term import Placeholder, ProxTerm
+
+_NO_PROX = prox_of.dispatch(object)
+
+
+def may_have_prox(atom: object) -> bool:
+    """Whether the type of `atom` is registered with `prox_of`."""
+    return prox_of.dispatch(type(atom)) is not _NO_PROX
+
+
+class PartialCanonicalization(Dcp2Cone):
+    r"""Rewrite a DCP problem to prox form, symbolically.
+
+    In the objective's affine head every atom with a proximal operator is replaced by a
+    placeholder variable of its shape, and a `ProxTerm` records the atom. What is left of the
+    objective is affine (plus CVXPY's symbolic quadratic forms), so that the weight of a term is
+    the coefficient of its placeholder; sum, mean, scalings, negation and indexing need no rules
+    of their own, and Parameters stay symbolic. ``norm(X) <= r`` becomes a projection. Everything
+    else goes through CVXPY's own cone canonicalisers.
+
+    Parameters
+    ----------
+    quad_obj : bool
+        Keep quadratic terms as a quadratic form; otherwise they become prox terms.
+    solver_context : SolverInfo
+        The cones that the solver takes.
+    """
+
+    def __init__(self, quad_obj: bool, solver_context: SolverInfo) -> None:
+        super().__init__(quad_obj=quad_obj, solver_context=solver_context)
+        if quad_obj:  # the prox of huber needs neither of the two variables of its quadratic form
+            self.quad_canon_methods = {k: v for k, v in QUAD_CANON_METHODS.items() if k is not huber}
+
+    def canonicalize_tree(
+        self, expr: Canonical, affine_above: bool, *caches: dict
+    ) -> tuple[Canonical, list[Constraint]]:
+        """As `Dcp2Cone`, with norm balls kept."""
+        if isinstance(expr, Inequality) and is_ball(expr):
+            atom, radius = expr.args
+            argument, constraints = self.canonicalize_tree(atom.args[0], False, *caches)
+            spec = ball_of(atom, argument, radius)
+            if spec is not None:
+                return ProxTerm(argument, *spec.data, spec, None, expr), constraints
+        return super().canonicalize_tree(expr, affine_above, *caches)
+
+    def canonicalize_expr(
+        self, expr: Expression, args: list[Expression], affine_above: bool
+    ) -> tuple[Expression, list[Constraint]]:
+        """Replace an atom with a prox in the affine head by a placeholder; else as `Dcp2Cone`."""
+        if affine_above and isinstance(expr, Expression) and may_have_prox(expr):
+            quadratic = self.quad_obj and type(expr) in self.quad_canon_methods
+            if not quadratic and not (expr.is_constant() and not expr.parameters()):
+                spec = prox_of(expr, args[0])
+                if spec is not None:
+                    placeholder = Placeholder(expr.shape)
+                    data = [Constant(d) if not isinstance(d, Expression) else d for d in spec.data]
+                    argument = args[0] if spec.argument is None else spec.argument
+                    return placeholder, [ProxTerm(argument, *data, spec, placeholder, expr)]
+        return super().canonicalize_expr(expr, args, affine_above)
+
+    def _affine_above_relevant(self, expr: Canonical, cache: dict[int, bool]) -> bool:
+        """Cache keys of atoms that may become placeholders hold their position in the tree.
+
+        Otherwise a placeholder would leak from the objective into the constraints.
+        """
+        if not isinstance(expr, Expression):
+            return False
+        key = id(expr)
+        if key not in cache:
+            if may_have_prox(expr):
+                cache[key] = True
+            elif type(expr) in self.cone_canon_methods:
+                cache[key] = self.quad_obj and type(expr) in self.quad_canon_methods
+            else:
+                cache[key] = any(self._affine_above_relevant(arg, cache) for arg in expr.args)
+        return cache[key]
