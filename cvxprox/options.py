@@ -136,6 +136,11 @@ class Options:
                  '"float64" or "float32"')  # fmt: skip
         self.torch_device()
 
+    def same_iterations(self, other: Options) -> bool:
+        """Whether a factorisation made under these options serves under `other`."""
+        names = ("device", "dtype", "rho", "sigma", "scaling", "linear_solver", "polish", "use_quad_obj")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
     def torch_dtype(self) -> torch.dtype:
         """The dtype as torch's."""
         return getattr(torch, str(self.dtype).removeprefix("torch."))

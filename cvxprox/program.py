@@ -100,6 +100,8 @@ class ProxProgram:
         """The prox of all blocks at `v`, `steps` being one step size tensor for every block."""
         if len(self.blocks) == 1:
             block = self.blocks[0]
+            if block.function.ndim == 0:
+                return block.function.prox(v, steps[0])
             return block.function.prox(v.view(block.shape), steps[0]).reshape(v.shape)
         z = torch.empty_like(v)
         for block, t in zip(self.blocks, steps, strict=True):

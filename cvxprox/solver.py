@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import time
+from typing import Any, ClassVar, NamedTuple
 
 import cvxpy.settings as s
 import numpy as np
@@ -15,10 +16,8 @@ from cvxpy.utilities.psd_utils import TriangleKind
 from torch import Tensor
 
 from cvxprox.algorithms import Point, Result, Session, solve_admm
-from cvxprox.operators import LinearOperator, as_sparse
 from cvxprox.options import Options
-from cvxprox.program import ProxProgram
-from cvxprox.reductions.assemble import Assembled, assemble
+from cvxprox.reductions.assemble import Assembled, Assembly, assemble
 from cvxprox.reductions.stuffing import ParametricProgram
 from cvxprox.report import Report
 from cvxprox.status import Status
@@ -87,13 +86,9 @@ class NablaADMM(Solver):
         return isinstance(problem, ParametricProgram)
 
     def apply(self, problem: ParametricProgram) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The numeric program at the current values of the parameters."""
-        assembled = assemble(problem)
-        return {s.PARAM_PROB: problem, "program": assembled}, {
-            "assembled": assembled,
-            "x_id": problem.x.id,
-            "parametric": problem,
-        }
+        """The numbers at the current values of the parameters."""
+        numbers = problem.evaluate()
+        return {s.PARAM_PROB: problem, "numbers": numbers}, {"parametric": problem}
 
     def solve_via_data(
         self,
@@ -102,8 +97,8 @@ class NablaADMM(Solver):
         verbose: bool,
         solver_opts: dict[str, Any],
         solver_cache: dict[str, Any] | None = None,
-    ) -> Result:
-        """Run the algorithm.
+    ) -> Outcome:
+        """Assemble the program and run the algorithm.
 
         Raises
         ------
@@ -114,21 +109,23 @@ class NablaADMM(Solver):
             options = self.options.with_changes({"verbose": verbose or self.options.verbose, **solver_opts})
         except (ValueError, TypeError) as error:
             raise SolverError(str(error)) from error
-        assembled: Assembled = data["program"]
-        cached = (solver_cache or {}).get(NAME) if warm_start else None
-        session, start = _session(assembled.program, options, cached)
+        started = time.perf_counter()
+        last: _Memory | None = (solver_cache or {}).get(NAME)
+        parametric: ParametricProgram = data[s.PARAM_PROB]
+        assembled = assemble(data["numbers"], parametric.layout, last.assembly if last else None)
+        session, start = _session(assembled, options, last if warm_start else None)
         report = Report(session) if options.verbose else None
-        result = solve_admm(session, start, report.record if report else None)
+        result = solve_admm(session, start, report.record if report else None, started)
         if report:
             report.finish(result)
         if solver_cache is not None:
-            solver_cache[NAME] = session
-        return result
+            solver_cache[NAME] = _Memory(assembled.assembly, session)
+        return Outcome(result, assembled)
 
-    def invert(self, result: Result, inverse_data: Any) -> Solution:
+    def invert(self, outcome: Outcome, inverse_data: Any) -> Solution:
         """CVXPY's solution: values, duals (certificates for infeasible problems), statistics."""
+        result, assembled = outcome
         status = _STATUS[result.status]
-        assembled: Assembled = inverse_data["assembled"]
         parametric: ParametricProgram = inverse_data["parametric"]
         statistics = _statistics(result)
         attributes = {
@@ -141,39 +138,41 @@ class NablaADMM(Solver):
         x = np.zeros(parametric.x.size)
         x[parametric.kept] = _array(result.primal)
         if status in s.SOLUTION_PRESENT:
-            return Solution(status, result.residuals.objective, {inverse_data["x_id"]: x}, duals, attributes)
+            return Solution(status, result.residuals.objective, {parametric.x.id: x}, duals, attributes)
         if result.status is Status.UNBOUNDED:
             statistics["direction"] = parametric.split_solution(x)
         return failure_solution(status, attributes, duals)
 
 
-def _session(program: ProxProgram, options: Options, cached: Session | None) -> tuple[Session, Point | None]:
-    """A session for `program`, as much as possible from the last solve, and its warm start."""
-    if cached is None or (cached.program.variables, cached.program.rows) != (program.variables, program.rows):
+class Outcome(NamedTuple):
+    """A run and the program that it was run on."""
+
+    result: Result
+    assembled: Assembled
+
+
+class _Memory(NamedTuple):
+    """What a problem's solver cache holds between solves."""
+
+    assembly: Assembly
+    session: Session
+
+
+def _session(assembled: Assembled, options: Options, last: _Memory | None) -> tuple[Session, Point | None]:
+    """A session for the program, as much as possible from the last solve, and its warm start."""
+    program = assembled.program
+    if last is None:
         return Session.start(program, options), None
-    start = cached.point
-    if cached.options != options or not _same_matrices(cached.program, program):
-        session = Session.start(program, options)
-        if start is not None and cached.program.q.dtype == session.program.q.dtype:
-            return session, start
-        return session, None
-    return cached.with_vectors(program), start
-
-
-def _same_matrices(old: ProxProgram, new: ProxProgram) -> bool:
-    if old.P is None or new.P is None:
-        return old.P is new.P and _same(old.K, new.K)
-    return _same(old.P, new.P) and _same(old.K, new.K)
-
-
-def _same(old: LinearOperator, new: LinearOperator) -> bool:
-    a, b = as_sparse(old), as_sparse(new)
-    return (
-        a.nnz == b.nnz
-        and np.array_equal(a.indptr, b.indptr)
-        and np.array_equal(a.indices, b.indices)
-        and np.array_equal(a.data, b.data)
+    session, start = last.session, last.session.point
+    if last.assembly is assembled.assembly and session.options.same_iterations(options):
+        return session.with_vectors(program, options), start
+    fresh = Session.start(program, options)
+    same = (
+        fresh.program.q.shape == session.program.q.shape and fresh.program.b.shape == session.program.b.shape
     )
+    if not same or fresh.program.q.dtype != session.program.q.dtype:
+        return fresh, None
+    return fresh, start
 
 
 def _array(vector: Tensor) -> np.ndarray:

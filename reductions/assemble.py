@@ -1,4 +1,4 @@
-"""From numbers to a `ProxProgram`: the last reduction before the solver."""
+"""From numbers to a `ProxProgram`: the last step before the solver."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cvxprox.errors import ReductionError
 from cvxprox.operators import SparseMatrix
 from cvxprox.program import Block, ProxProgram
 from cvxprox.reductions.layout import EMPTY_ROW, BoxRows, Layout, Piece, batches
-from cvxprox.reductions.parallel_rows import MergedRows, merge_parallel
-from cvxprox.reductions.stuffing import ParametricProgram
+from cvxprox.reductions.parallel_rows import Intervals, ParallelRows, parallel_rows
+from cvxprox.reductions.stuffing import StuffedData
 
 
 @dataclass(frozen=True)
@@ -22,114 +22,137 @@ class Assembled:
     """A numeric program together with the map of its duals to the stuffed problem's rows."""
 
     program: ProxProgram
-    layout: Layout
-    box_rows: np.ndarray
-    merged: MergedRows | None
-    rows: np.ndarray  # row of the stuffed problem behind each row after the intervals, or -1
+    assembly: Assembly
+    intervals: Intervals
 
     def duals(self, y: np.ndarray) -> dict[int, np.ndarray | float]:
         """CVXPY's dual values by constraint id, from the dual point of the program."""
-        full = np.zeros(self.layout.size)
-        count = 0
-        if self.merged is not None:
-            count = self.merged.kept.size
-            full[self.box_rows] = self.merged.original_duals(y[:count])
-        real = self.rows != EMPTY_ROW
-        full[self.rows[real]] = y[count:][real]
-        return {key: dual(full) for key, dual in self.layout.duals.items()}
+        assembly = self.assembly
+        full = np.zeros(assembly.layout.size)
+        count = assembly.parallel.kept.size
+        full[assembly.box.rows] = self.intervals.original_duals(y[:count])
+        real = assembly.rows != EMPTY_ROW
+        full[assembly.rows[real]] = y[count:][real]
+        return {key: dual(full) for key, dual in assembly.layout.duals.items()}
 
 
-def assemble(parametric: ParametricProgram) -> Assembled:
-    """Apply the parameters' values and build the program on the CPU in float64.
+class Assembly:
+    """The matrices of a program, ready for vectors: what a re-solve with the same A and P reuses.
 
-    Raises
-    ------
-    ValueError
-        If the data contain NaN, or infinities other than in the bounds.
-    ReductionError
-        If a convex term has a negative weight.
+    Intervals come first (with parallel rows merged and bounds last), then the batches of points.
     """
-    P, q_full, offset, A, b = parametric.evaluate()
-    layout = parametric.layout
-    _check_finite(P, q_full, A)
-    A = sp.csr_array(A)
-    A.sort_indices()
-    n = A.shape[1]
 
-    box_rows, K_box, merged = np.empty(0, dtype=int), [], None
-    blocks: list[Block] = []
-    if layout.box:
-        box = _concatenate(layout.box)
-        box_rows = box.rows
-        radius = np.where(box.radius >= 0, b[box.radius], 0.0)
-        shift = b[box_rows]
-        lower = np.where(box.radius >= 0, -radius, box.lower) - shift
-        upper = np.where(box.radius >= 0, radius, box.upper) - shift
-        if np.isnan(lower).any() or np.isnan(upper).any():
-            raise ValueError(_NAN)
-        rows = A[box_rows]
-        rows.eliminate_zeros()
-        merged = merge_parallel(rows, lower, upper)
-        K_box = [rows[merged.kept]]
-        blocks.append(_box_block(merged))
+    def __init__(self, data: StuffedData, layout: Layout, merge: bool = True) -> None:
+        A = sp.csr_array(data.A)
+        A.sort_indices()
+        self.layout = layout
+        self.data = data
+        self.box = _concatenate(layout.box)
+        in_order = self.box.rows.size == 0 or (np.diff(self.box.rows) == 1).all()
+        rows = (
+            A[self.box.rows[0] : self.box.rows[-1] + 1]
+            if in_order and self.box.rows.size
+            else A[self.box.rows]
+        )
+        if (rows.data == 0).any():
+            rows.eliminate_zeros()
+        self.parallel: ParallelRows = parallel_rows(rows, merge)
+        self.batches = batches(layout.pieces)
+        points = [np.concatenate([piece.rows for piece in pieces]) for pieces in self.batches]
+        self.shapes = [p.shape for p in points]
+        self.rows = np.concatenate([p.ravel() for p in points]) if points else np.empty(0, dtype=int)
+        kept = rows if _is_identity(self.parallel.kept, rows.shape[0]) else rows[self.parallel.kept]
+        K = sp.csr_array(sp.vstack([kept, _gather(A, self.rows)], format="csr")) if self.rows.size else kept
+        self.K = SparseMatrix(K)
+        self.P = None if data.P is None or data.P.nnz == 0 else SparseMatrix(sp.csr_array(data.P))
 
-    order: list[np.ndarray] = []
-    start = blocks[0].stop if blocks else 0
-    for pieces in batches(layout.pieces):
-        points = np.concatenate([piece.rows for piece in pieces])
-        stop = start + points.size
-        blocks.append(_block(pieces, points.shape, start, stop, q_full, b))
-        order.append(points.ravel())
-        start = stop
-    rows_after = np.concatenate(order) if order else np.empty(0, dtype=int)
-    K = sp.csr_array(sp.vstack([*K_box, _gather(A, rows_after)])) if K_box else _gather(A, rows_after)
-    shift_after = np.where(rows_after == EMPTY_ROW, 0.0, b[rows_after]) if rows_after.size else np.empty(0)
-    if not np.isfinite(shift_after).all():
-        raise ValueError(_NAN)
-    offsets = np.concatenate([np.zeros(blocks[0].stop if K_box else 0), shift_after])
+    def fits(self, data: StuffedData) -> bool:
+        """Whether `data` have the same matrices."""
+        mine = self.data
+        if (mine.P is None) != (data.P is None) or mine.A.nnz != data.A.nnz or mine.A.shape != data.A.shape:
+            return False
+        return (
+            np.array_equal(mine.A.data, data.A.data)
+            and np.array_equal(mine.A.indices, data.A.indices)
+            and np.array_equal(mine.A.indptr, data.A.indptr)
+            and (mine.P is None or _equal(mine.P, data.P))
+        )
 
-    program = ProxProgram(
-        P=None if P is None or P.nnz == 0 else SparseMatrix(sp.csr_array(P)),
-        q=torch.from_numpy(np.ascontiguousarray(q_full[parametric.kept])),
-        offset=offset,
-        K=SparseMatrix(K if K.shape == (start, n) else sp.csr_array((start, n))),
-        b=torch.from_numpy(offsets),
-        blocks=tuple(blocks),
+    def assemble(self, data: StuffedData) -> Assembled | None:
+        """The program with the vectors of `data`, or None if merged rows contradict each other.
+
+        Raises
+        ------
+        ReductionError
+            If a convex term has a negative weight.
+        """
+        intervals = self._intervals(data.b)
+        if intervals.empty and self.parallel.kept.size < self.parallel.group.size:
+            return None
+        count = self.parallel.kept.size
+        box = prox.Box(torch.from_numpy(intervals.lower), torch.from_numpy(intervals.upper))
+        equalities = int((intervals.lower == intervals.upper).sum())
+        blocks = []
+        if count:
+            label = f"{equalities} equalities, {count - equalities} intervals"
+            blocks.append(Block(box, 0, count, (count,), None, label))
+        start = count
+        for pieces, shape in zip(self.batches, self.shapes, strict=True):
+            stop = start + int(np.prod(shape))
+            blocks.append(_block(pieces, shape, start, stop, data.q, data.b))
+            start = stop
+        shift = np.zeros(start)
+        shift[count:] = np.where(self.rows == EMPTY_ROW, 0.0, data.b[self.rows])
+        q = torch.from_numpy(np.ascontiguousarray(data.q[data.kept]))
+        program = ProxProgram(self.P, q, data.offset, self.K, torch.from_numpy(shift), tuple(blocks))
+        return Assembled(program, self, intervals)
+
+    def _intervals(self, b: np.ndarray) -> Intervals:
+        box = self.box
+        lower, upper, shift = box.lower, box.upper, b[box.rows]
+        is_ball = box.radius >= 0
+        if is_ball.any():
+            radius = b[box.radius]
+            lower, upper = np.where(is_ball, -radius, lower), np.where(is_ball, radius, upper)
+        return self.parallel.intersect(lower - shift, upper - shift)
+
+
+def assemble(data: StuffedData, layout: Layout, last: Assembly | None = None) -> Assembled:
+    """Assemble the program on the CPU in float64, with the matrices of `last` if they still fit."""
+    if last is not None and last.layout is layout and last.fits(data):
+        assembled = last.assemble(data)
+        if assembled is not None:
+            return assembled
+    assembled = Assembly(data, layout).assemble(data)
+    # the algorithm shall find the certificate of rows that contradict each other
+    return assembled or Assembly(data, layout, merge=False).assemble(data)  # type: ignore[return-value]
+
+
+def _equal(a: sp.csc_array, b: sp.csc_array) -> bool:
+    return (
+        np.array_equal(a.data, b.data)
+        and np.array_equal(a.indices, b.indices)
+        and np.array_equal(a.indptr, b.indptr)
     )
-    return Assembled(program, layout, box_rows, merged, rows_after)
-
-
-_NAN = "Problem data contains NaN or Inf. Check your parameter values and constants."
-
-
-def _check_finite(P: sp.csc_array | None, q: np.ndarray, A: sp.csc_array) -> None:
-    for values in (q, A.data, *(() if P is None else (P.data,))):
-        if not np.isfinite(values).all():
-            raise ValueError(_NAN)
 
 
 def _concatenate(parts: list[BoxRows]) -> BoxRows:
+    if not parts:
+        return BoxRows(np.empty(0, dtype=int), np.empty(0), np.empty(0), np.empty(0, dtype=int))
     return BoxRows(
         *(np.concatenate(arrays) for arrays in zip(*(vars(p).values() for p in parts), strict=True))
     )
 
 
-def _box_block(merged: MergedRows) -> Block:
-    count = merged.kept.size
-    function = prox.Box(torch.from_numpy(merged.lower), torch.from_numpy(merged.upper))
-    equalities = int((merged.lower == merged.upper).sum())
-    return Block(
-        function, 0, count, (count,), None, f"{equalities} equalities, {count - equalities} intervals"
-    )
+def _is_identity(order: np.ndarray, size: int) -> bool:
+    return order.size == size and bool((order == np.arange(size)).all())
 
 
 def _block(
     pieces: list[Piece], shape: tuple[int, ...], start: int, stop: int, q: np.ndarray, b: np.ndarray
 ) -> Block:
-    data = [
-        torch.from_numpy(np.concatenate(part))
-        for part in zip(*([b[r] for r in p.data] for p in pieces), strict=True)
-    ]
+    parts = zip(*([b[r] for r in p.data] for p in pieces), strict=True)
+    data = [torch.from_numpy(np.concatenate(part)) for part in parts]
     weight = None
     if pieces[0].weights is not None:
         q = np.append(q, 0.0)  # at NO_COLUMN
@@ -141,12 +164,17 @@ def _block(
                 "at these values. Check the signs of the parameters that multiply it."
             )
         weight = torch.from_numpy(weights)
-    names = [piece.name for piece in pieces[:2]]
-    label = "; ".join(names) + (f"; and {len(pieces) - 2} more" if len(pieces) > 2 else "")
-    return Block(pieces[0].build(*data), start, stop, tuple(shape), weight, label)
+    return Block(pieces[0].build(*data), start, stop, tuple(shape), weight, _label(pieces))
+
+
+def _label(pieces: list[Piece]) -> str:
+    names = [piece.name if len(piece.name) <= 60 else piece.name[:57] + "..." for piece in pieces[:2]]
+    return "; ".join(names) + (f"; and {len(pieces) - 2} more" if len(pieces) > 2 else "")
 
 
 def _gather(A: sp.csr_array, rows: np.ndarray) -> sp.csr_array:
     """The given rows of `A`; row -1 is empty."""
+    if not (rows == EMPTY_ROW).any():
+        return A[rows]
     padded = sp.csr_array((A.data, A.indices, np.append(A.indptr, A.nnz)), shape=(A.shape[0] + 1, A.shape[1]))
     return padded[np.where(rows == EMPTY_ROW, A.shape[0], rows)]

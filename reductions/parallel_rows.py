@@ -9,29 +9,67 @@ import scipy.sparse as sp
 
 
 @dataclass(frozen=True)
-class MergedRows:
-    r"""Rows ``lower <= K x <= upper`` without parallel rows, and the way back for the duals.
+class ParallelRows:
+    r"""Groups of parallel rows of a matrix.
 
     Attributes
     ----------
     kept : ndarray of int, shape (k,)
-        Original rows that represent the others.
-    lower, upper : ndarray, shape (k,)
-        Their intersected intervals.
+        One row of every group. Rows with a single nonzero come last, by column: the linear solve
+        folds them.
     group : ndarray of int, shape (m,)
-        Position in `kept` of the row that represents an original row.
-    lower_share, upper_share : ndarray, shape (m,)
-        Part of the multiplier that an original row receives when the bound is active, divided
-        by the factor :math:`\alpha` of ``K_row = alpha * K_kept``. Rows that supply the same
-        bound share it equally, so that symmetric constraints have symmetric duals.
+        Position in `kept` of the group of every row.
+    factor : ndarray, shape (m,)
+        :math:`\alpha` of ``K_row = alpha * K_kept``.
     """
 
     kept: np.ndarray
+    group: np.ndarray
+    factor: np.ndarray
+
+    def intersect(self, lower: np.ndarray, upper: np.ndarray) -> Intervals:
+        """The intersection of the intervals of every group."""
+        if self.kept.size == self.group.size and (self.kept == np.arange(self.kept.size)).all():
+            one = np.ones(lower.size)
+            return Intervals(lower, upper, self.group, one, one)
+        flip = self.factor < 0  # bounds of every row in units of its representative
+        low = np.where(flip, upper, lower) / self.factor
+        high = np.where(flip, lower, upper) / self.factor
+        lows, highs = np.full(self.kept.size, -np.inf), np.full(self.kept.size, np.inf)
+        np.maximum.at(lows, self.group, low)
+        np.minimum.at(highs, self.group, high)
+        return Intervals(
+            lows,
+            highs,
+            self.group,
+            self._shares(low == lows[self.group]),
+            self._shares(high == highs[self.group]),
+        )
+
+    def _shares(self, owner: np.ndarray) -> np.ndarray:
+        count = np.bincount(self.group, owner, self.kept.size)
+        return owner / count.clip(1)[self.group] / self.factor
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals of the kept rows and the way back for the multipliers.
+
+    `lower_share` and `upper_share` are the parts of a multiplier that the original rows receive
+    when a bound is active. Rows that supply the same bound share it equally, so that symmetric
+    constraints have symmetric duals.
+    """
+
     lower: np.ndarray
     upper: np.ndarray
     group: np.ndarray
     lower_share: np.ndarray
     upper_share: np.ndarray
+
+    @property
+    def empty(self) -> bool:
+        """Whether some rows contradict each other."""
+        return bool((self.lower > self.upper).any())
 
     def original_duals(self, y: np.ndarray) -> np.ndarray:
         """The multipliers of the original rows from those of the kept ones."""
@@ -39,76 +77,59 @@ class MergedRows:
         return np.maximum(y, 0) * self.upper_share + np.minimum(y, 0) * self.lower_share
 
 
-def merge_parallel(K: sp.csr_array, lower: np.ndarray, upper: np.ndarray) -> MergedRows:
-    """Merge parallel rows of `K` (sorted indices), intersecting their intervals.
+def parallel_rows(K: sp.csr_array, merge: bool = True) -> ParallelRows:
+    """Find the parallel rows of `K` (sorted indices, no explicit zeros).
 
-    ``a <= k'x`` and ``k'x <= b``, written as two constraints, become one row. Rows whose
-    intersection would be empty stay apart: the algorithm must find the certificate. Rows with a
-    single nonzero come last, by column: the linear solve folds them.
+    ``a <= k'x`` and ``k'x <= b``, written as two constraints, are one row of an interval program.
+    With ``merge=False`` the rows are only reordered.
     """
-    representative, factor = _representatives(K)
-    while True:
-        kept, group = np.unique(representative, return_inverse=True)
-        flip = factor < 0  # bounds of every row in units of its representative
-        low = np.where(flip, upper, lower) / factor
-        high = np.where(flip, lower, upper) / factor
-        lows, highs = np.full(kept.size, -np.inf), np.full(kept.size, np.inf)
-        np.maximum.at(lows, group, low)
-        np.minimum.at(highs, group, high)
-        empty = (lows > highs)[group] & (representative != np.arange(group.size))
-        if not empty.any():
-            break
-        representative = np.where(empty, np.arange(group.size), representative)
-        factor = np.where(empty, 1.0, factor)
-    low_owner, high_owner = low == lows[group], high == highs[group]
-    lower_share = low_owner / np.bincount(group, low_owner, kept.size).clip(1)[group] / factor
-    upper_share = high_owner / np.bincount(group, high_owner, kept.size).clip(1)[group] / factor
-    order = _bounds_last(K, kept)
-    position = np.empty_like(order)
-    position[order] = np.arange(order.size)
-    return MergedRows(kept[order], lows[order], highs[order], position[group], lower_share, upper_share)
+    length = np.diff(K.indptr)
+    rows = np.arange(K.shape[0])
+    first = (
+        K.indices[np.minimum(K.indptr[:-1], max(K.nnz - 1, 0))] if K.nnz else np.zeros(rows.size, dtype=int)
+    )
+    representative, factor = (
+        _representatives(K, length, first) if merge and K.nnz else (rows, np.ones(rows.size))
+    )
+    is_kept = representative == rows
+    kept = rows[is_kept]
+    single = length[kept] == 1
+    if single.any():
+        kept = np.concatenate([kept[~single], kept[single][np.argsort(first[kept[single]], kind="stable")]])
+    position = np.empty(rows.size, dtype=int)
+    position[kept] = np.arange(kept.size)
+    return ParallelRows(kept, position[representative], factor)
 
 
-def _bounds_last(K: sp.csr_array, kept: np.ndarray) -> np.ndarray:
-    """An order of the kept rows with the single nonzeros at the end, by column."""
-    if not K.nnz:
-        return np.arange(kept.size)
-    column = K.indices[np.minimum(K.indptr[:-1][kept], K.nnz - 1)]
-    return np.argsort(np.where(np.diff(K.indptr)[kept] == 1, column, -1), kind="stable")
-
-
-def _representatives(K: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
+def _representatives(K: sp.csr_array, length: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For every row the first row parallel to it, and its factor to that row."""
     rows = np.arange(K.shape[0])
-    length = np.diff(K.indptr)
-    if not K.shape[0] or not length.any():
-        return rows, np.ones(K.shape[0])
     pivot = np.ones(K.shape[0])
-    pivot[length > 0] = K.data[K.indptr[:-1][length > 0]]
-    pivot[pivot == 0] = 1.0
+    filled = length > 0
+    pivot[filled] = K.data[K.indptr[:-1][filled]]
     normal = K.data / np.repeat(pivot, length)
-    probe = np.random.default_rng(0).standard_normal(K.shape[1])
     # equal rows sum in equal order: their hashes are equal to the last bit
+    probe = np.random.default_rng(0).random(K.shape[1])
     digest = sp.csr_array((normal, K.indices, K.indptr), shape=K.shape) @ probe
-    digest[length == 0] = np.random.default_rng(1).standard_normal(int((length == 0).sum()))
-    _, first, inverse = np.unique(digest, return_index=True, return_inverse=True)
-    if first.size == rows.size:
-        return rows, np.ones(K.shape[0])
-    candidate = first[inverse]
-    pairs = np.flatnonzero((candidate != rows) & (length == length[candidate]))
-    reps = candidate[pairs]
-    flat = lambda which: _flat_entries(K.indptr, which)  # noqa: E731
-    here, there = flat(pairs), flat(reps)
-    same = (K.indices[here] == K.indices[there]) & (normal[here] == normal[there])
+    order = np.argsort(digest, kind="stable")
+    ordered = digest[order]
+    fresh = np.append(True, ordered[1:] != ordered[:-1])
+    if fresh.all():
+        return rows, np.ones(rows.size)
+    candidate = np.empty_like(rows)
+    candidate[order] = order[np.maximum.accumulate(np.where(fresh, np.arange(rows.size), 0))]
+    pairs = np.flatnonzero((candidate != rows) & (length == length[candidate]) & filled)
+    here, there = _entries(K.indptr, pairs), _entries(K.indptr, candidate[pairs])
+    differ = (K.indices[here] != K.indices[there]) | (normal[here] != normal[there])
     owner = np.repeat(np.arange(pairs.size), length[pairs])
-    good = pairs[np.bincount(owner, ~same, minlength=pairs.size) == 0]
+    good = pairs[np.bincount(owner, differ, minlength=pairs.size) == 0]
     representative = rows.copy()
     representative[good] = candidate[good]
     return representative, pivot / pivot[representative]
 
 
-def _flat_entries(indptr: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _entries(indptr: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Positions of all entries of `rows`, one row after the other."""
     length = indptr[rows + 1] - indptr[rows]
-    shift = np.repeat(indptr[rows] - np.cumsum(np.append(0, length[:-1])), length)
-    return np.arange(length.sum()) + shift
+    start = indptr[rows] - np.cumsum(length) + length
+    return np.arange(length.sum()) + np.repeat(start, length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cvxpy as cp
@@ -24,6 +25,24 @@ from cvxprox.reductions.layout import Layout
 from cvxprox.reductions.prox_term import Placeholder
 
 
+@dataclass(frozen=True)
+class StuffedData:
+    """The numbers of a stuffed program. `q` still has the columns of the placeholders."""
+
+    P: sp.csc_array | None
+    q: np.ndarray
+    offset: float
+    A: sp.csc_array
+    b: np.ndarray
+    kept: np.ndarray
+
+    def check(self) -> None:
+        """Refuse NaN everywhere and infinities in matrices and costs."""
+        finite = [self.q, self.A.data] if self.P is None else [self.q, self.A.data, self.P.data]
+        if not all(np.isfinite(values).all() for values in finite) or np.isnan(self.b).any():
+            raise ValueError("Problem data contains NaN or Inf. Check your parameter values and constants.")
+
+
 class ParametricProgram(ParamConeProg):
     r"""A prox program whose data are affine in the parameters.
 
@@ -37,8 +56,14 @@ class ParametricProgram(ParamConeProg):
     kept: np.ndarray
     _stale = False
 
-    def evaluate(self) -> tuple[sp.csc_array | None, np.ndarray, float, sp.csc_array, np.ndarray]:
-        """``(P, q, d, A, b)`` at the current values; `q` still holds the placeholders' columns."""
+    def evaluate(self) -> StuffedData:
+        """The numbers at the current values of the parameters.
+
+        Raises
+        ------
+        ValueError
+            If they contain NaN, or infinities other than in the bounds.
+        """
         if self._stale:
             raise RuntimeError("a copied problem must be compiled again")
         if self.P is None:
@@ -51,7 +76,9 @@ class ParametricProgram(ParamConeProg):
                 position = np.zeros(self.x.size, dtype=P.indices.dtype)
                 position[self.kept] = np.arange(self.kept.size)
                 P = sp.csc_array((P.data, position[P.indices], self._indptr(P)), shape=(self.kept.size,) * 2)
-        return P, q, float(np.squeeze(d)), A, b
+        data = StuffedData(P, q, float(np.squeeze(d)), A, b, self.kept)
+        data.check()
+        return data
 
     def _indptr(self, matrix: sp.csc_array) -> np.ndarray:
         """Column pointers without the placeholders' columns, which are empty."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -100,21 +102,23 @@ class CertificateSearch:
     program: ProxProgram
     metric: Metric
     tol: float
-    last_primal: float = float("inf")
-    last_dual: float = float("inf")
+    last_primal: float = math.inf
+    last_dual: float = math.inf
 
     def primal(self, old: Point, new: Point) -> Tensor | None:
         """A certificate of primal infeasibility."""
-        rays = [primal_infeasibility(self.program, self.metric, y, self.tol) for y in (new.y - old.y, new.y)]
-        found = min((ray for ray in rays if ray), key=lambda ray: ray.violation, default=None)
-        confirmed = found is not None and found.violation <= self.last_primal < float("inf")
-        self.last_primal = found.violation if found else float("inf")
+        found = self._best(primal_infeasibility, new.y - old.y, new.y)
+        confirmed = found is not None and found.violation <= self.last_primal < math.inf
+        self.last_primal = found.violation if found else math.inf
         return found.direction if found and confirmed else None
 
     def dual(self, old: Point, new: Point) -> Tensor | None:
         """A certificate of unboundedness."""
-        rays = [dual_infeasibility(self.program, self.metric, x, self.tol) for x in (new.x - old.x, new.x)]
-        found = min((ray for ray in rays if ray), key=lambda ray: ray.violation, default=None)
-        confirmed = found is not None and found.violation <= self.last_dual < float("inf")
-        self.last_dual = found.violation if found else float("inf")
+        found = self._best(dual_infeasibility, new.x - old.x, new.x)
+        confirmed = found is not None and found.violation <= self.last_dual < math.inf
+        self.last_dual = found.violation if found else math.inf
         return found.direction if found and confirmed else None
+
+    def _best(self, test: Callable[..., Ray | None], *candidates: Tensor) -> Ray | None:
+        rays = [test(self.program, self.metric, direction, self.tol) for direction in candidates]
+        return min((ray for ray in rays if ray), key=lambda ray: ray.violation, default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class ADMMMonitor:
     polished: bool = False
     previous: Point | None = None
     next_attempt: int = 0
+    last_ratio: float = math.inf
 
     def pause(self, iteration: int) -> int:
         """Checks come every `interval` iterations."""
@@ -64,7 +66,8 @@ class ADMMMonitor:
         current = residuals(self.admm.program, point)
         self._keep_best(point, current)
         self._record(iteration, current)
-        if current.ratio(self.tolerances) <= 1:
+        ratio = current.ratio(self.tolerances)
+        if ratio <= 1:
             self.status = Status.OPTIMAL
             if self._may_polish(share=1.0):
                 self._polish(inner, point, current, steps=4)
@@ -76,7 +79,11 @@ class ADMMMonitor:
                 return state, True
             if self.newton is not None and inner.factor is not None and self.newton.borrow(inner.factor):
                 after = self.admm.with_penalties(inner, inner.rho)
-        if self._stopped(iteration, current, point) or self._certified(iteration, point):
+        if self._stopped(iteration, current, point):
+            return state, True
+        # where the residuals fall, there is nothing to certify
+        falling, self.last_ratio = ratio < 0.5 * self.last_ratio, ratio
+        if not falling and self._certified(iteration, point):
             return state, True
         after = self._penalties(iteration, after, point, current)
         self.previous = point

@@ -70,20 +70,30 @@ class Residuals:
 def residuals(program: ProxProgram, point: Point) -> Residuals:
     """Evaluate the residuals of `point`."""
     x, z, y = point
-    Kx, Px, Ky = program.K.forward(x), program.quadratic(x), program.K.adjoint(y)
-    norm = _largest
-    gradient = Px + program.q
-    primal_objective = program.objective(x, z)
-    gap = (x * gradient).sum() + (y * (z - program.b)).sum()
-    numbers = torch.stack([
-        norm(Kx + program.b - z), norm(gradient + Ky), gap.abs(),
-        torch.maximum(torch.maximum(norm(Kx), norm(z)), norm(program.b)),
-        torch.maximum(torch.maximum(norm(Px), norm(Ky)), norm(program.q)),
-        torch.maximum(primal_objective.abs(), (primal_objective - gap).abs()),
-        primal_objective,
-    ])  # fmt: skip
-    return Residuals(*(float("inf") if number != number else number for number in numbers.tolist()))
+    q, b = program.q, program.b
+    Kx, Ky = program.K.forward(x), program.K.adjoint(y)
+    Px = None if program.P is None else program.P.forward(x)
+    gradient = q if Px is None else Px + q
+    linear, curved = _number(x @ q), 0.0 if Px is None else _number(x @ Px)
+    value = 0.5 * curved + linear + program.offset
+    value += sum(_number(term) for _, term in program.terms(z))
+    gap = _number(curved + linear + _number(y @ z) - _number(y @ b))
+    return Residuals(
+        primal=_largest(Kx + b - z),
+        dual=_largest(gradient + Ky),
+        gap=abs(gap),
+        primal_scale=max(_largest(Kx), _largest(z), _largest(b)),
+        dual_scale=max(0.0 if Px is None else _largest(Px), _largest(Ky), _largest(q)),
+        gap_scale=max(abs(value), abs(value - gap)),
+        objective=value,
+    )
 
 
-def _largest(v: Tensor) -> Tensor:
-    return v.abs().max() if v.numel() else v.new_zeros(())
+def _largest(v: Tensor) -> float:
+    return _number(torch.linalg.vector_norm(v, torch.inf)) if v.numel() else 0.0
+
+
+def _number(value: Tensor | float) -> float:
+    """As a float; NaN, which compares with nothing, becomes infinity."""
+    number = float(value)
+    return number if number == number else float("inf")

@@ -86,8 +86,12 @@ class Session:
         multiplier = initial_multiplier(program, options.rho)
         return cls(program, options, metric, multiplier, linear_solve, reason, None, newton)
 
-    def with_vectors(self, program: ProxProgram) -> Session:
-        """This session for a program that differs in q, b, bounds, weights or offset only."""
+    def with_vectors(self, program: ProxProgram, options: Options) -> Session:
+        """This session for a program that differs in q, b, bounds, weights or offset only.
+
+        `options` may differ in what does not touch the iterations: limits, tolerances, output.
+        """
+        self.options = options
         self.program = program.to(self.program.q.device, self.program.q.dtype)
         if self.newton is not None:
             self.newton.program = self.program
@@ -95,10 +99,16 @@ class Session:
 
 
 def solve_admm(
-    session: Session, start: Point | None = None, report: Callable[[Record], None] | None = None
+    session: Session,
+    start: Point | None = None,
+    report: Callable[[Record], None] | None = None,
+    started: float | None = None,
 ) -> Result:
-    """Run ADMM with the session's options; the session keeps the factor and the last point."""
-    started = time.perf_counter()
+    """Run ADMM with the session's options; the session keeps the factor and the last point.
+
+    `started` is when the setup began, by `time.perf_counter`; times count from there.
+    """
+    started = time.perf_counter() if started is None else started
     options, program, metric = session.options, session.program, session.metric
     admm = ADMM(program, session.linear_solve, metric.sigma(options.sigma),
                 metric.rho(session.multiplier), options.alpha)  # fmt: skip

@@ -80,7 +80,8 @@ class SparseLDL(LinearSolve):
             miss = np.empty(rows.size)
             miss[state.kept] = solution[n:] * state.inverse_rho
             miss[state.folded] = pattern.value * solution[:n][state.column] - rows[state.folded]
-        return torch.from_numpy(solution[:n]).to(f.dtype), torch.from_numpy(miss).to(r.dtype)
+        x, gap = torch.from_numpy(solution[:n]), torch.from_numpy(miss)
+        return (x, gap) if f.dtype is torch.float64 else (x.to(f.dtype), gap.to(r.dtype))
 
 
 def _as_slice(rows: np.ndarray) -> Rows:
