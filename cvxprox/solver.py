@@ -157,6 +157,9 @@ class _Memory(NamedTuple):
     assembly: Assembly
     session: Session
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> None:
+        """A copied problem starts afresh: factorisations cannot be copied."""
+
 
 def _session(assembled: Assembled, options: Options, last: _Memory | None) -> tuple[Session, Point | None]:
     """A session for the program, as much as possible from the last solve, and its warm start."""

@@ -25,6 +25,7 @@ from cvxpy.utilities.solver_context import SolverInfo
 from cvxpy.utilities.warn import warn
 
 from cvxprox.reductions.partial_canonicalization import PartialCanonicalization
+from cvxprox.reductions.recompile import Recompile
 from cvxprox.reductions.stuffing import ProxStuffing
 
 
@@ -67,7 +68,7 @@ def construct_chain(
         psd_triangle_kind=solver.PSD_TRIANGLE_KIND,
         psd_sqrt2_scaling=solver.PSD_SQRT2_SCALING,
     )
-    reductions: list[Reduction] = []
+    reductions: list[Reduction] = [Recompile()]
     if complex2real.accepts(problem):
         reductions.append(complex2real.Complex2Real())
     if gp:

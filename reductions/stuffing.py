@@ -54,7 +54,8 @@ class ParametricProgram(ParamConeProg):
 
     layout: Layout
     kept: np.ndarray
-    _stale = False
+    stale = False
+    _constant: StuffedData | None = None
 
     def evaluate(self) -> StuffedData:
         """The numbers at the current values of the parameters.
@@ -64,8 +65,8 @@ class ParametricProgram(ParamConeProg):
         ValueError
             If they contain NaN, or infinities other than in the bounds.
         """
-        if self._stale:
-            raise RuntimeError("a copied problem must be compiled again")
+        if self._constant is not None:
+            return self._constant
         if self.P is None:
             (q, d, A, b), P = self.apply_parameters(), None
         else:
@@ -78,6 +79,9 @@ class ParametricProgram(ParamConeProg):
                 P = sp.csc_array((P.data, position[P.indices], self._indptr(P)), shape=(self.kept.size,) * 2)
         data = StuffedData(P, q, float(np.squeeze(d)), A, b, self.kept)
         data.check()
+        if not self.parameters:  # the tensors that map parameters to numbers have done their work
+            self._constant = data
+            self.A = self.P = self.reduced_A = self.reduced_P = None
         return data
 
     def _indptr(self, matrix: sp.csc_array) -> np.ndarray:
@@ -87,7 +91,7 @@ class ParametricProgram(ParamConeProg):
     def __deepcopy__(self, memo: dict[int, Any]) -> ParametricProgram:
         """A stub: the copy of a problem has variables of its own and compiles anew."""
         stub = object.__new__(ParametricProgram)
-        stub._stale = True
+        stub.stale = True
         return stub
 
 
