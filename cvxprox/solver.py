@@ -18,7 +18,7 @@ from torch import Tensor
 from cvxprox.algorithms import Point, Result, Session, solve_admm
 from cvxprox.options import Options
 from cvxprox.reductions.assemble import Assembled, Assembly, assemble
-from cvxprox.reductions.stuffing import ParametricProgram
+from cvxprox.reductions.parametric import ParametricProgram
 from cvxprox.report import Report
 from cvxprox.status import Status
 
@@ -135,12 +135,11 @@ class NablaADMM(Solver):
             s.EXTRA_STATS: statistics,
         }
         duals = assembled.duals(_array(result.dual))
-        x = np.zeros(parametric.x.size)
-        x[parametric.kept] = _array(result.primal)
+        values = parametric.split(_array(result.primal))
         if status in s.SOLUTION_PRESENT:
-            return Solution(status, result.residuals.objective, {parametric.x.id: x}, duals, attributes)
+            return Solution(status, result.residuals.objective, values, duals, attributes)
         if result.status is Status.UNBOUNDED:
-            statistics["direction"] = parametric.split_solution(x)
+            statistics["direction"] = values
         return failure_solution(status, attributes, duals)
 
 

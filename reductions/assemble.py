@@ -14,7 +14,7 @@ from cvxprox.operators import SparseMatrix
 from cvxprox.program import Block, ProxProgram
 from cvxprox.reductions.layout import EMPTY_ROW, BoxRows, Layout, Piece, batches
 from cvxprox.reductions.parallel_rows import Intervals, ParallelRows, parallel_rows
-from cvxprox.reductions.stuffing import StuffedData
+from cvxprox.reductions.parametric import StuffedData
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class Assembly:
     def fits(self, data: StuffedData) -> bool:
         """Whether `data` have the same matrices."""
         mine = self.data
+        if mine.A is data.A and mine.P is data.P:
+            return True
         if (mine.P is None) != (data.P is None) or mine.A.nnz != data.A.nnz or mine.A.shape != data.A.shape:
             return False
         return (
@@ -103,6 +105,9 @@ class Assembly:
             start = stop
         shift = np.zeros(start)
         shift[count:] = np.where(self.rows == EMPTY_ROW, 0.0, data.b[self.rows])
+        if not np.isfinite(shift).all():
+            row = int(self.rows[np.flatnonzero(~np.isfinite(shift[count:]))[0]])
+            raise ValueError(f"Problem data contains Inf, in `{self.layout.source(row)}`.")
         q = torch.from_numpy(np.ascontiguousarray(data.q[data.kept]))
         program = ProxProgram(self.P, q, data.offset, self.K, torch.from_numpy(shift), tuple(blocks))
         return Assembled(program, self, intervals)

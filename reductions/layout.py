@@ -61,12 +61,21 @@ class Layout:
     size: int = 0
     box: list[BoxRows] = field(default_factory=list)
     pieces: list[Piece] = field(default_factory=list)
+    sources: list[tuple[int, Constraint]] = field(default_factory=list)  # end of the rows, origin
     duals: dict[int, Callable[[np.ndarray], np.ndarray | float]] = field(default_factory=dict)
 
-    def add(self, constraint: Constraint, columns: dict[int, int]) -> None:
-        """Append the rows of one constraint. `columns` gives the first column of a variable."""
+    def source(self, row: int) -> Constraint:
+        """The constraint or term that a row belongs to."""
+        return next(origin for stop, origin in self.sources if row < stop)
+
+    def add(self, constraint: Constraint, columns: dict[int, int], origin: Constraint) -> None:
+        """Append the rows of one constraint, lowered from `origin`.
+
+        `columns` gives the first column of a variable.
+        """
         starts = self.size + np.cumsum([0, *(arg.size for arg in constraint.args)])
         self.size = int(starts[-1])
+        self.sources.append((self.size, origin))
         rows = [np.arange(a, b) for a, b in pairwise(starts)]
         _ADD[type(constraint)](self, constraint, rows, columns)
 

@@ -56,7 +56,7 @@ class Recompile(Reduction):
         """Whether parameters that the program does not contain have other values than before."""
         cache = problem._cache
         renamed = _compose_id_map(r.param_id_map for r in cache.solving_chain.reductions)
-        present = set(cache.param_prog.id_to_param)
+        present = {p.id for p in cache.param_prog.parameters}
         lost = [p for p in problem.parameters() if not present & set(renamed.get(p.id, [p.id]))]
         return any(not np.array_equal(_plain(self.values.get(p.id)), _plain(p.value)) for p in lost)
 
