@@ -6,13 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from cvxprox.algorithms.residuals import Point
 from cvxprox.algorithms.scaling import Metric
 from cvxprox.program import ProxProgram
-from cvxprox.prox import Box
 
 
 @dataclass(frozen=True)
@@ -23,72 +21,62 @@ class Ray:
     violation: float
 
 
-def primal_infeasibility(program: ProxProgram, metric: Metric, y: Tensor, tol: float) -> Ray | None:
+def primal_infeasibility(program: ProxProgram, metric: Metric, y: Tensor) -> Ray | None:
     r"""A Farkas certificate from the dual direction `y`, or None.
 
     No x with :math:`Kx + b \in \mathrm{dom}\,g` exists if :math:`K^Ty = 0` and
-    :math:`s(y) = \sup_{z \in \mathrm{dom}\,g} y^Tz - b^Ty < 0`. The direction is normalised to
-    :math:`s(y) = -1`; then a feasible x would have :math:`\|x\|_1 \ge 1/\|K^Ty\|_\infty`.
+    :math:`s(y) = \sup_{z \in \mathrm{dom}\,g} y^Tz - b^Ty < 0`. The direction is projected onto the
+    barrier cone of the domain and normalised to :math:`s(y) = -1`; then every feasible x has
+    :math:`\|x\|_1 \ge 1/\|K^Ty\|_\infty`. The violation is this norm, in the units of the
+    equilibrated columns and relative to the larger of 1 and the norm of `y`.
 
     References
     ----------
     Banjac et al., *Infeasibility detection in ADMM* (2019), section 3.
     """
-    y = _onto_barrier_cone(program, y)
-    size = _largest(y * metric.c / metric.e)
-    if not 1e-12 < size < float("inf"):
+    y = y.clone()
+    for block in program.blocks:
+        points = block.points(y)
+        y[block.start : block.stop] = (points - block.function.domain_recession(points)).reshape(-1)
+    size = _largest(y / metric.e)
+    if not 0 < size < math.inf:
         return None
-    slack = 1e-2 * tol * _largest(y)
-    support = -float((program.b * y).sum())
+    support, slack = -float((program.b * y).sum()), 1e-9 * _largest(y)
     for block in program.blocks:
         support += float(block.function.domain_support(block.points(y), slack).sum())
     if not support < -1e-9 * size:
         return None
-    y = y / -support
-    image = program.K.adjoint(y)
-    # in the units of the scaled columns, relative to what cancels in K'y
-    violation = _largest(metric.d * image) / max(_largest(metric.e.reciprocal() * y), 1e-300)
-    ray_violation = max(float(_largest(image)), violation)
-    return Ray(y, ray_violation) if ray_violation <= tol else None
+    y, size = y / -support, size / -support
+    return Ray(y, _largest(metric.d * program.K.adjoint(y)) / min(1.0, size))
 
 
-def dual_infeasibility(program: ProxProgram, metric: Metric, x: Tensor, tol: float) -> Ray | None:
+def dual_infeasibility(program: ProxProgram, metric: Metric, x: Tensor) -> Ray | None:
     r"""A direction of unbounded descent from the primal direction `x`, or None.
 
     With a feasible point, the problem is unbounded if :math:`Px = 0` and
     :math:`q^Tx + \sum_j w_j\, g_j^\infty(K_jx) < 0` with the recession functions
-    :math:`g^\infty`. The direction is normalised to slope -1.
+    :math:`g^\infty`. The direction is normalised to slope -1. The violation is the norm of
+    :math:`Px` and the distance of :math:`Kx` to the directions in which :math:`g^\infty` is
+    finite, in equilibrated units and relative to the smaller of the slope and the norm of `x`.
     """
-    if not 1e-12 < _largest(x / metric.d) < float("inf"):
+    size = _largest(x / metric.d)
+    if not 0 < size < math.inf:
         return None
-    x = x / _largest(x / metric.d)
+    x = x / size
     image = program.K.forward(x)
-    slope = float((program.q * x).sum())
+    slope, distance = float((program.q * x).sum()), 0.0
     for block in program.blocks:
-        if not block.shape[0]:
-            continue
-        slack = tol / float(metric.e[block.start : block.stop].max())
-        recession = block.function.recession(block.points(image), slack)
-        if block.weight is not None:  # at weight zero only the domain counts
-            recession = torch.where(recession.isinf(), recession, block.weight * recession)
-        slope += float(recession.sum())
+        points = block.points(image)
+        inside = block.function.recession_domain(points)
+        scale = metric.e[block.start : block.stop]
+        distance = max(distance, _largest(scale * (points - inside).reshape(-1)))
+        if block.weight is not None:
+            growth = block.function.recession(inside, 1e-9 * _largest(image))
+            slope += float((block.weight * growth).nan_to_num(nan=0.0, posinf=math.inf).sum())
     if not slope * metric.c < -1e-9:
         return None
-    curvature = _largest(program.quadratic(x)) / -slope
-    if curvature > tol:
-        return None
-    return Ray(x / -slope, curvature)
-
-
-def _onto_barrier_cone(program: ProxProgram, y: Tensor) -> Tensor:
-    """`y` with the entries of intervals that press against an infinite bound set to zero."""
-    y = y.clone()
-    for block in program.blocks:
-        if isinstance(block.function, Box):
-            rows = y[block.start : block.stop]
-            rows[(rows > 0) & torch.isinf(block.function.upper)] = 0
-            rows[(rows < 0) & torch.isinf(block.function.lower)] = 0
-    return y
+    distance = max(distance, metric.c * _largest(metric.d * program.quadratic(x)))
+    return Ray(x / -slope, distance / min(1.0, -slope * metric.c))
 
 
 def _largest(v: Tensor) -> float:
@@ -120,5 +108,6 @@ class CertificateSearch:
         return found.direction if found and confirmed else None
 
     def _best(self, test: Callable[..., Ray | None], *candidates: Tensor) -> Ray | None:
-        rays = [test(self.program, self.metric, direction, self.tol) for direction in candidates]
-        return min((ray for ray in rays if ray), key=lambda ray: ray.violation, default=None)
+        rays = [test(self.program, self.metric, direction) for direction in candidates]
+        good = (ray for ray in rays if ray and ray.violation <= self.tol)
+        return min(good, key=lambda ray: ray.violation, default=None)

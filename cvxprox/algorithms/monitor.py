@@ -20,6 +20,8 @@ from cvxprox.algorithms.scaling import Metric
 from cvxprox.status import Status
 
 Record = dict[str, float]
+ELASTIC_AFTER = 100
+"""The first iteration at which a standing primal residual asks for the elastic program."""
 
 
 @dataclass
@@ -39,6 +41,8 @@ class ADMMMonitor:
     warm: bool = False
     linear: bool = False  # the optimality conditions are one linear system
     always_polish: bool = False
+    elastic: Callable[[], Tensor | None] | None = None  # a certificate by another route
+    next_elastic: int = ELASTIC_AFTER
     report: Callable[[Record], None] | None = None
     callback: Callable[[int, Residuals, Tensor], object] | None = None
 
@@ -63,7 +67,7 @@ class ADMMMonitor:
         accelerated = isinstance(state, AcceleratedState)
         inner: ADMMState = state.inner if accelerated else state
         point = (Accelerated(self.admm) if accelerated else self.admm).point(state)
-        current = residuals(self.admm.program, point)
+        current = residuals(self.admm.program, point, self.metric)
         self._keep_best(point, current)
         self._record(iteration, current)
         ratio = current.ratio(self.tolerances)
@@ -83,7 +87,7 @@ class ADMMMonitor:
             return state, True
         # where the residuals fall, there is nothing to certify
         falling, self.last_ratio = ratio < 0.5 * self.last_ratio, ratio
-        if not falling and self._certified(iteration, point):
+        if not falling and (self._certified(iteration, point) or self._elastic(iteration)):
             return state, True
         after = self._penalties(iteration, after, point, current)
         self.previous = point
@@ -132,13 +136,16 @@ class ADMMMonitor:
             self.report(record)
 
     def _polish(self, state: ADMMState, point: Point, current: Residuals, steps: int) -> bool:
-        """Newton steps from `point`; True if the result is optimal."""
+        """Newton steps from `point`; True if the result is optimal.
+
+        Where `point` is optimal already, the result is kept only if no residual has grown.
+        """
         assert self.newton is not None
         self.newton_attempts += 1
         if state.factor is not None:
             self.newton.borrow(state.factor)
         better, achieved = self.newton.improve(point, current, state.rho, self.tolerances, steps)
-        if achieved.ratio(self.tolerances) < current.ratio(self.tolerances):
+        if current.ratio(self.tolerances) > 1 or achieved.within(current):
             self._keep_best(better, achieved)
             self.polished = self.polished or self.best is better
         return achieved.ratio(self.tolerances) <= 1
@@ -164,6 +171,20 @@ class ADMMMonitor:
             self.status = Status.UNBOUNDED
             return True
         return False
+
+    def _elastic(self, iteration: int) -> bool:
+        """Where the primal residual has stood still, ask the elastic program for a certificate."""
+        if self.elastic is None or iteration < self.next_elastic:
+            return False
+        self.next_elastic = 4 * iteration
+        since = [r["primal"] for r in self.history if r["iteration"] >= iteration // 2]
+        if self.history[-1]["primal"] < 0.5 * max(since):
+            return False
+        self.ray = self.elastic()
+        if self.ray is None:
+            return False
+        self.status = Status.INFEASIBLE
+        return True
 
     def _penalties(self, iteration: int, state: ADMMState, point: Point, current: Residuals) -> ADMMState:
         if self.previous is None:

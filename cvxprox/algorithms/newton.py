@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cvxprox.algorithms.residuals import Point, Residuals, Tolerances, residuals
+from cvxprox.algorithms.scaling import Metric
 from cvxprox.linear_solve.kkt_matrix import KKTPattern, coupling_entries, coupling_pattern, kkt_pattern
 from cvxprox.linear_solve.ldl import Factor, factorize
 from cvxprox.linear_solve.sparse_ldl import SparseFactor
@@ -45,7 +46,7 @@ class NewtonPolish:
     """
 
     program: ProxProgram
-    regularisation: Tensor
+    metric: Metric
     max_block: int = 400
     factorizations: int = 0
     seconds: float = 0.0
@@ -98,7 +99,7 @@ class NewtonPolish:
             except RuntimeError:  # the factorisation broke down: numerically not quasi-definite
                 self.factor, self.factored = None, None
                 break
-            achieved = residuals(self.program, current)
+            achieved = residuals(self.program, current, self.metric)
             ratio, record = achieved.ratio(tol), best_residuals.ratio(tol)
             if ratio < record:
                 best, best_residuals = current, achieved
@@ -146,7 +147,8 @@ class NewtonPolish:
         entries = (diagonal, inside)
         known = self.factored
         if known is None or not all(np.array_equal(a, b) for a, b in zip(entries, known, strict=True)):
-            matrix = pattern.matrix(self.regularisation.numpy() + pattern.fold(1 / e_folded), e_kept, inside)
+            top = self.metric.sigma(REGULARISATION).numpy() + pattern.fold(1 / e_folded)
+            matrix = pattern.matrix(top, e_kept, inside)
             self.factor = factorize(matrix, self.factor)
             self.factored = entries
             self.factorizations += 1

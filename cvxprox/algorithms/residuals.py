@@ -8,7 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from cvxprox.algorithms.scaling import Metric
 from cvxprox.program import ProxProgram
+
+LENIENCE = 10.0
+"""How much larger than the tolerance the residuals in equilibrated units may be."""
 
 
 class Point(NamedTuple):
@@ -34,9 +38,14 @@ class Tolerances:
 class Residuals:
     r"""Optimality of a point in the infinity norm, with the scales of the relative tolerance.
 
-    * primal: :math:`\|Kx + b - z\|`, relative to :math:`\max(\|Kx\|, \|z\|, \|b\|)`
+    * primal: :math:`\|Kx + b - z\|`, relative to :math:`\max(\|Kx\|, \|z\|, \|b\|)`, for every block
+      of rows by itself (`blocks` holds the pairs)
     * dual: :math:`\|Px + q + K^Ty\|`, relative to :math:`\max(\|Px\|, \|K^Ty\|, \|q\|)`
     * gap: :math:`|p - d|`, relative to :math:`\max(|p|, |d|)`
+
+    `equilibrated` is the larger of the first two with rows and columns in the units of the
+    equilibrated program, relative to the norms there: a row of small entries counts as much as
+    the others.
 
     Since :math:`y \in \partial g(z)`, the gap needs no conjugates:
     :math:`p - d = x^T(Px + q) + y^T(z - b)`.
@@ -49,13 +58,16 @@ class Residuals:
     dual_scale: float
     gap_scale: float
     objective: float
+    equilibrated: float = 0.0
+    blocks: tuple[tuple[float, float], ...] = ()
 
     def ratio(self, tol: Tolerances) -> float:
         """The largest residual in units of its tolerance; optimal when at most 1."""
         return max(
-            self.primal / (tol.absolute + tol.relative * self.primal_scale),
+            max((r / (tol.absolute + tol.relative * scale) for r, scale in self.blocks), default=0.0),
             self.dual / (tol.absolute + tol.relative * self.dual_scale),
             self.gap / (tol.absolute + tol.relative * self.gap_scale),
+            self.equilibrated / (LENIENCE * max(tol.absolute, tol.relative)),
         )
 
     def within(self, other: Residuals, slack: float = 1e-13) -> bool:
@@ -64,11 +76,12 @@ class Residuals:
             self.primal <= other.primal + slack * self.primal_scale
             and self.dual <= other.dual + slack * self.dual_scale
             and self.gap <= other.gap + slack * self.gap_scale
+            and self.equilibrated <= other.equilibrated + slack
         )
 
 
-def residuals(program: ProxProgram, point: Point) -> Residuals:
-    """Evaluate the residuals of `point`."""
+def residuals(program: ProxProgram, point: Point, metric: Metric | None = None) -> Residuals:
+    """Evaluate the residuals of `point`; `metric` is the equilibration of the program."""
     x, z, y = point
     q, b = program.q, program.b
     Kx, Ky = program.K.forward(x), program.K.adjoint(y)
@@ -78,14 +91,27 @@ def residuals(program: ProxProgram, point: Point) -> Residuals:
     value = 0.5 * curved + linear + program.offset
     value += sum(_number(term) for _, term in program.terms(z))
     gap = _number(curved + linear + _number(y @ z) - _number(y @ b))
+    primal, dual = Kx + b - z, gradient + Ky
+    equilibrated = 0.0
+    if metric is not None:
+        d, e, c = metric.d, metric.e, metric.c
+        size = max(_largest(e * Kx), _largest(e * z))
+        slope = max(_largest(d * Ky), _largest(d * gradient)) * c
+        equilibrated = max(_largest(e * primal) / (1 + size), c * _largest(d * dual) / (1 + slope))
+    blocks = []
+    for block in program.blocks:
+        rows = slice(block.start, block.stop)
+        blocks.append((_largest(primal[rows]), max(_largest(Kx[rows]), _largest(z[rows]), _largest(b[rows]))))
     return Residuals(
-        primal=_largest(Kx + b - z),
-        dual=_largest(gradient + Ky),
+        primal=max((r for r, _ in blocks), default=0.0),
+        dual=_largest(dual),
         gap=abs(gap),
-        primal_scale=max(_largest(Kx), _largest(z), _largest(b)),
+        primal_scale=max((scale for _, scale in blocks), default=0.0),
         dual_scale=max(0.0 if Px is None else _largest(Px), _largest(Ky), _largest(q)),
         gap_scale=max(abs(value), abs(value - gap)),
         objective=value,
+        equilibrated=equilibrated,
+        blocks=tuple(blocks),
     )
 
 

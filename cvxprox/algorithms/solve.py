@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -14,10 +15,11 @@ from torch import Tensor
 from cvxprox.algorithms.admm import ADMM
 from cvxprox.algorithms.anderson import Accelerated, AcceleratedState
 from cvxprox.algorithms.base import Algorithm
-from cvxprox.algorithms.certificates import CertificateSearch
+from cvxprox.algorithms.certificates import CertificateSearch, primal_infeasibility
+from cvxprox.algorithms.elastic import elastic_certificate, elastic_program
 from cvxprox.algorithms.iterate import iterate
 from cvxprox.algorithms.monitor import ADMMMonitor, Record
-from cvxprox.algorithms.newton import REGULARISATION, NewtonPolish
+from cvxprox.algorithms.newton import NewtonPolish
 from cvxprox.algorithms.penalties import (
     FixedPenalties,
     PenaltyRule,
@@ -32,6 +34,8 @@ from cvxprox.linear_solve import LinearSolve, choose_linear_solve
 from cvxprox.options import Options
 from cvxprox.program import ProxProgram
 from cvxprox.status import Status
+
+CERTIFICATE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Session:
     factor: Any
     newton: NewtonPolish | None
     point: Point | None = None
+    nested: bool = False  # solves the elastic program of another session
 
     @classmethod
     def start(cls, program: ProxProgram, options: Options) -> Session:
@@ -81,7 +86,7 @@ class Session:
         linear_solve, reason = choose_linear_solve(options.linear_solver, program)
         newton = None
         if options.polish and program.q.device.type == "cpu" and program.q.dtype == torch.float64:
-            newton = NewtonPolish(program, metric.sigma(REGULARISATION))
+            newton = NewtonPolish(program, metric)
             newton = newton if newton.affordable() else None
         multiplier = initial_multiplier(program, options.rho)
         return cls(program, options, metric, multiplier, linear_solve, reason, None, newton)
@@ -124,7 +129,7 @@ def solve_admm(
         multiplier=session.multiplier,
         tolerances=Tolerances(options.eps_abs, options.eps_rel),
         rule=_rule(session),
-        certificates=CertificateSearch(program, metric, tol=1e-6),
+        certificates=CertificateSearch(program, metric, CERTIFICATE_TOLERANCE),
         newton=session.newton,
         interval=options.check_interval,
         deadline=started + options.time_limit if options.time_limit else math.inf,
@@ -134,6 +139,7 @@ def solve_admm(
         always_polish=options.polish is True,
         report=report,
         callback=options.callback,
+        elastic=None if session.nested else functools.partial(_certificate, session),
     )
     with torch.no_grad():
         state, iterations = iterate(algorithm, state, monitor, options.max_iter)
@@ -155,6 +161,19 @@ def solve_admm(
         status, monitor.best, monitor.best_residuals, monitor.ray, iterations,
         setup_time, time.perf_counter() - started, monitor.history, info,
     )  # fmt: skip
+
+
+def _certificate(session: Session) -> Tensor | None:
+    """A certificate of infeasibility from the elastic program, if it gives one."""
+    program, metric = session.program, session.metric
+    options = replace(
+        session.options, eps_abs=1e-9, eps_rel=1e-9, max_iter=2000, verbose=False, callback=None
+    )
+    helper = Session.start(elastic_program(program, metric), options)
+    helper.nested = True
+    result = solve_admm(helper)
+    ray = primal_infeasibility(program, metric, elastic_certificate(helper.program, result.point.z))
+    return ray.direction if ray is not None and ray.violation <= CERTIFICATE_TOLERANCE else None
 
 
 def _rule(session: Session) -> PenaltyRule:

@@ -5,6 +5,7 @@ from cvxprox.prox.affine_set import AffineSet as AffineSet
 from cvxprox.prox.base import ProxFunction as ProxFunction
 from cvxprox.prox.box import Box as Box
 from cvxprox.prox.cone import Cone as Cone
+from cvxprox.prox.distance import SquaredDistance as SquaredDistance
 from cvxprox.prox.exponential import Exp as Exp
 from cvxprox.prox.exponential_cone import ExponentialCone as ExponentialCone
 from cvxprox.prox.huber import Huber as Huber

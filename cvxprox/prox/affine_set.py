@@ -58,6 +58,9 @@ class AffineSet(ProxFunction):
         identity = torch.eye(size, dtype=v.dtype, device=v.device)
         return (identity - self.pinv @ self.A).expand(*v.shape[:-1], size, size)
 
+    def domain_recession(self, d: Tensor) -> Tensor:
+        return d - _matvec(self.pinv, _matvec(self.A, d))
+
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
         return zero_or_inf(is_zero(_matvec(self.pinv, _matvec(self.A, d)), tol, 1), d)
 

@@ -9,6 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+VANISHING_STEP = 1e-20
+
 
 class ProxFunction(abc.ABC):
     r"""A closed function :math:`f` with a known proximal operator.
@@ -55,6 +57,22 @@ class ProxFunction(abc.ABC):
         Of the shape of the batch. ``inf`` where `y` leaves the barrier cone of the domain by more
         than `tol` (in the infinity norm); smaller violations count as zero.
         """
+
+    def domain_recession(self, d: Tensor) -> Tensor:
+        r"""The projection of `d` onto the recession cone of the domain.
+
+        ``d - domain_recession(d)`` is the projection onto the polar of that cone, the closure of
+        the barrier cone. The default holds where the domain is a convex cone (the whole space,
+        the positive numbers, a cone's indicator): there it is the limit of the prox at step 0.
+        """
+        return self.prox(d, VANISHING_STEP)
+
+    def recession_domain(self, d: Tensor) -> Tensor:
+        """The projection of `d` onto the directions in which the recession function is finite.
+
+        By default those of `domain_recession`: functions of linear growth.
+        """
+        return self.domain_recession(d)
 
     def conj_prox(self, v: Tensor, t: Tensor | float) -> Tensor:
         r"""The proximal operator of the conjugate, by Moreau: ``v - t prox_{f/t}(v/t)``."""

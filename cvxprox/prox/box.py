@@ -43,6 +43,10 @@ class Box(ProxFunction):
     def derivative(self, v: Tensor, t: Tensor | float) -> Tensor:
         return ((v > self.lower) & (v < self.upper)).to(v.dtype)
 
+    def domain_recession(self, d: Tensor) -> Tensor:
+        d = torch.where(self.upper == torch.inf, d, d.clamp(max=0.0))
+        return torch.where(self.lower == -torch.inf, d, d.clamp(min=0.0))
+
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
         inside = ((d <= tol) | (self.upper == torch.inf)) & ((d >= -tol) | (self.lower == -torch.inf))
         return zero_or_inf(inside, d)

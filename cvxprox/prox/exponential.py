@@ -41,6 +41,9 @@ class Exp(ProxFunction):
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
         return exp_prox(v, self.expand(t, v).log())
 
+    def recession_domain(self, d: Tensor) -> Tensor:
+        return d.clamp(max=0.0)
+
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
         return zero_or_inf(d <= tol, d)
 

@@ -34,6 +34,9 @@ class NegEntropy(ProxFunction):
         t = self.expand(t, v)
         return t * wright_omega(v / t - 1 - t.log())
 
+    def recession_domain(self, d: Tensor) -> Tensor:
+        return torch.zeros_like(d)
+
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
         return zero_or_inf(is_zero(d, tol, 0), d)  # superlinear
 

@@ -43,6 +43,9 @@ class Norm1Ball(ProxFunction):
         level = water_level(size, self.expand(self.radius, v)).clamp(min=0.0)
         return torch.where(size < level, 0.0, v - level * v.sign())
 
+    def domain_recession(self, d: Tensor) -> Tensor:
+        return torch.zeros_like(d)
+
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
         return zero_or_inf(is_zero(d, tol, 1), d)
 

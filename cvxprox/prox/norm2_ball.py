@@ -40,6 +40,9 @@ class Norm2Ball(ProxFunction):
         outside = size > radius
         return v * torch.where(outside, radius / torch.where(outside, size, 1.0), 1.0)
 
+    def domain_recession(self, d: Tensor) -> Tensor:
+        return torch.zeros_like(d)
+
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
         return zero_or_inf(is_zero(d, tol, 1), d)
 

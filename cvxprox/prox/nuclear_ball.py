@@ -44,6 +44,9 @@ class NuclearBall(ProxFunction):
         mass = radius[..., 0] if radius.dim() else radius
         return soft_threshold_singular_values(v, lambda s: water_level(s, mass).clamp(min=0.0))
 
+    def domain_recession(self, d: Tensor) -> Tensor:
+        return torch.zeros_like(d)
+
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
         return zero_or_inf(is_zero(d, tol, 2), d)
 

@@ -59,11 +59,18 @@ class QuadForm(ProxFunction):
         shrink = (1 / (1 + 2 * self.expand(t, v) * values)).expand(v.shape)
         return (vectors * shrink[..., None, :]) @ vectors.mT
 
+    def recession_domain(self, d: Tensor) -> Tensor:
+        return d - self._curved_part(d)
+
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
+        return zero_or_inf(is_zero(self._curved_part(d), tol, 1), d)
+
+    def _curved_part(self, d: Tensor) -> Tensor:
+        """The projection of `d` onto the range of `Q`."""
         values, vectors = self._eigen
         curved = values > values.amax(dim=-1, keepdim=True) * d.shape[-1] * torch.finfo(d.dtype).eps
         coordinates = (vectors.mT @ d[..., None])[..., 0] * curved
-        return zero_or_inf(is_zero((vectors @ coordinates[..., None])[..., 0], tol, 1), d)
+        return (vectors @ coordinates[..., None])[..., 0]
 
     def domain_support(self, y: Tensor, tol: float = 0.0) -> Tensor:
         return zero_or_inf(is_zero(y, tol, 1), y)

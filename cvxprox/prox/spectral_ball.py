@@ -40,6 +40,9 @@ class SpectralBall(ProxFunction):
         level = radius[..., 0] if radius.dim() else radius
         return v - soft_threshold_singular_values(v, lambda _: level)
 
+    def domain_recession(self, d: Tensor) -> Tensor:
+        return torch.zeros_like(d)
+
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
         return zero_or_inf(is_zero(d, tol, 2), d)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from cvxprox.prox.base import ProxFunction
@@ -29,6 +30,9 @@ class Square(ProxFunction):
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
         return v / (1 + 2 * self.expand(t, v))
+
+    def recession_domain(self, d: Tensor) -> Tensor:
+        return torch.zeros_like(d)
 
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
         return zero_or_inf(is_zero(d, tol, 0), d)

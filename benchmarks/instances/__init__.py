@@ -1,0 +1,1 @@
+"""The instances, built from packages and seeded generators; nothing is downloaded."""
