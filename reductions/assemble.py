@@ -119,6 +119,14 @@ class Assembly:
         if is_ball.any():
             radius = b[box.radius]
             lower, upper = np.where(is_ball, -radius, lower), np.where(is_ball, radius, upper)
+        finite_shift = np.isfinite(shift)
+        if not finite_shift.all():  # a bound at infinity is no bound
+            impossible = ~finite_shift & ((shift < 0) | (lower == upper) | is_ball)
+            if impossible.any():
+                origin = self.layout.source(int(box.rows[np.flatnonzero(impossible)[0]]))
+                raise ValueError(f"Problem data contains Inf: `{origin}` can never hold.")
+            shift = np.where(finite_shift, shift, 0.0)
+            lower = np.where(finite_shift, lower, -np.inf)
         return self.parallel.intersect(lower - shift, upper - shift)
 
 

@@ -149,8 +149,10 @@ def _add_term(layout: Layout, con: ProxTerm, rows: list[np.ndarray], columns: di
     else:
         layout.pieces.append(Piece(spec.key, spec.build, points, con.name(), con, None, data))
     if spec.dual is not None:
-        dual = spec.dual
-        layout.duals[con.id] = lambda y: dual(y[points])
+        dual, shape = spec.dual, con.origin.shape
+        layout.duals[con.id] = lambda y: (
+            dual(y[points]).reshape(shape, order="F") if shape else float(dual(y[points])[0])
+        )
 
 
 def is_separable(build: object) -> bool:

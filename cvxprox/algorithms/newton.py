@@ -17,9 +17,9 @@ from cvxprox.linear_solve.sparse_ldl import SparseFactor
 from cvxprox.operators import as_sparse
 from cvxprox.program import Block, ProxProgram
 
-REGULARISATION = 1e-9
+REGULARISATION = 1e-7
 SURPLUS = 1e-4
-DENSE_RANGE = (1e-8, 1e6)
+DENSE_RANGE = (1e-7, 1e6)
 """Eigenvalues of dense blocks of E: their rounding errors must not exceed the smallest."""
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from cvxprox.algorithms.scaling import Metric
 from cvxprox.program import ProxProgram
 
-LENIENCE = 10.0
-"""How much larger than the tolerance the residuals in equilibrated units may be."""
+LENIENCE = 100.0
+"""How much larger than the tolerance the dual residual in equilibrated units may be."""
 
 
 class Point(NamedTuple):
@@ -44,8 +44,8 @@ class Residuals:
     * gap: :math:`|p - d|`, relative to :math:`\max(|p|, |d|)`
 
     `equilibrated` is the larger of the first two with rows and columns in the units of the
-    equilibrated program, relative to the norms there: a row of small entries counts as much as
-    the others.
+    equilibrated program, relative to the norms there, the dual one divided by `LENIENCE`: rows of
+    small entries count as much as the others.
 
     Since :math:`y \in \partial g(z)`, the gap needs no conjugates:
     :math:`p - d = x^T(Px + q) + y^T(z - b)`.
@@ -67,7 +67,7 @@ class Residuals:
             max((r / (tol.absolute + tol.relative * scale) for r, scale in self.blocks), default=0.0),
             self.dual / (tol.absolute + tol.relative * self.dual_scale),
             self.gap / (tol.absolute + tol.relative * self.gap_scale),
-            self.equilibrated / (LENIENCE * max(tol.absolute, tol.relative)),
+            self.equilibrated / max(tol.absolute, tol.relative),
         )
 
     def within(self, other: Residuals, slack: float = 1e-13) -> bool:
@@ -97,7 +97,9 @@ def residuals(program: ProxProgram, point: Point, metric: Metric | None = None) 
         d, e, c = metric.d, metric.e, metric.c
         size = max(_largest(e * Kx), _largest(e * z))
         slope = max(_largest(d * Ky), _largest(d * gradient)) * c
-        equilibrated = max(_largest(e * primal) / (1 + size), c * _largest(d * dual) / (1 + slope))
+        equilibrated = max(
+            _largest(e * primal) / (1 + size), c * _largest(d * dual) / (1 + slope) / LENIENCE
+        )
     blocks = []
     for block in program.blocks:
         rows = slice(block.start, block.stop)

@@ -66,16 +66,18 @@ def equilibrate(program: ProxProgram, passes: int) -> Metric:
         e /= rows
         if max(np.abs(columns - 1).max(initial=0.0), np.abs(rows - 1).max(initial=0.0)) < SETTLED:
             break
-    return Metric(torch.from_numpy(d), torch.from_numpy(e), _cost_scale(program, curvature, d, e))
+    cost = _cost_scale(program, curvature, d, e)
+    return Metric(torch.from_numpy(d).to(program.q), torch.from_numpy(e).to(program.q), cost)
 
 
 def _cost_scale(program: ProxProgram, curvature: sp.csr_array | None, d: np.ndarray, e: np.ndarray) -> float:
-    size = np.abs(program.q.numpy() * d).max(initial=0.0)
+    size = np.abs(program.q.double().cpu().numpy() * d).max(initial=0.0)
     if curvature is not None:
         size = max(size, (_row_maxima(curvature, d) * d).mean())
     for block in program.blocks:
         if block.weight is not None:
-            size = max(size, float((block.weight / block.per_point(torch.from_numpy(e))).mean()))
+            rows = block.per_point(torch.from_numpy(e))
+            size = max(size, float((block.weight.double().cpu() / rows).mean()))
     return float(1 / np.clip(size, 1e-8, 1e8)) if size > 0 else 1.0
 
 
