@@ -41,7 +41,7 @@ class ADMMMonitor:
     warm: bool = False
     linear: bool = False  # the optimality conditions are one linear system
     always_polish: bool = False
-    elastic: Callable[[], Tensor | None] | None = None  # a certificate by another route
+    elastic: Callable[[float], Tensor | None] | None = None  # a certificate within so many seconds
     next_elastic: int = ELASTIC_AFTER
     report: Callable[[Record], None] | None = None
     callback: Callable[[int, Residuals, Tensor], object] | None = None
@@ -70,6 +70,7 @@ class ADMMMonitor:
         current = residuals(self.admm.program, point, self.metric)
         self._keep_best(point, current)
         self._record(iteration, current)
+        interrupted = self.callback is not None and self.callback(iteration, current, point.x) is True
         ratio = current.ratio(self.tolerances)
         if ratio <= 1:
             self.status = Status.OPTIMAL
@@ -83,7 +84,8 @@ class ADMMMonitor:
                 return state, True
             if self.newton is not None and inner.factor is not None and self.newton.borrow(inner.factor):
                 after = self.admm.with_penalties(inner, inner.rho)
-        if self._stopped(iteration, current, point):
+        if interrupted or time.perf_counter() > self.deadline:
+            self.status = Status.INTERRUPTED if interrupted else Status.TIME_LIMIT
             return state, True
         # where the residuals fall, there is nothing to certify
         falling, self.last_ratio = ratio < 0.5 * self.last_ratio, ratio
@@ -150,15 +152,6 @@ class ADMMMonitor:
             self.polished = self.polished or self.best is better
         return achieved.ratio(self.tolerances) <= 1
 
-    def _stopped(self, iteration: int, current: Residuals, point: Point) -> bool:
-        if self.callback is not None and self.callback(iteration, current, point.x) is True:
-            self.status = Status.INTERRUPTED
-            return True
-        if time.perf_counter() > self.deadline:
-            self.status = Status.TIME_LIMIT
-            return True
-        return False
-
     def _certified(self, iteration: int, point: Point) -> bool:
         if self.previous is None or iteration == 0:
             return False
@@ -180,7 +173,7 @@ class ADMMMonitor:
         since = [r["primal"] for r in self.history if r["iteration"] >= iteration // 2]
         if self.history[-1]["primal"] < 0.5 * max(since):
             return False
-        self.ray = self.elastic()
+        self.ray = self.elastic(self.deadline - time.perf_counter())
         if self.ray is None:
             return False
         self.status = Status.INFEASIBLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -50,16 +51,25 @@ class SpectralPenalties(PenaltyRule):
     in the units of the scaled program, with the geometric mean over the points of non-separable
     functions. Equality rows stay. The interval between updates grows by a tenth each time, so
     that there are finitely many, which is what convergence of ADMM asks for.
+
+    Secants mean nothing where the iterates stand still along some rows: on degenerate programs
+    the rule can swing between extremes. After `patience` updates in which the residuals have not
+    halved, the penalties return to their initial values and one factor for all rows
+    (`ScalarPenalty`) adapts them from there.
     """
 
     program: ProxProgram
     metric: Metric
     interval: float = 50.0
     last: int = 400
+    patience: int = 8
     equalities: Tensor = field(init=False)
     initial: Tensor | None = field(default=None, init=False)
     next: float = field(init=False)
     updates: int = field(default=0, init=False)
+    stale: int = field(default=0, init=False)
+    record: float = field(default=math.inf, init=False)
+    fallback: ScalarPenalty | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.equalities = equality_rows(self.program)
@@ -69,9 +79,19 @@ class SpectralPenalties(PenaltyRule):
         self, iteration: int, multiplier: Tensor, old: Point, new: Point, current: Residuals
     ) -> Tensor | None:
         """At growing intervals, if some multiplier moves by more than a factor of √10."""
+        if self.fallback is not None:
+            return self.fallback.propose(iteration, multiplier, old, new, current)
         if iteration < self.next or self.updates >= self.last:
             return None
         self.initial = multiplier if self.initial is None else self.initial
+        merit = max(
+            _relative(current.primal, current.primal_scale), _relative(current.dual, current.dual_scale)
+        )
+        self.stale = 0 if merit < 0.5 * self.record else self.stale + 1
+        self.record = min(self.record, merit)
+        if self.stale >= self.patience:
+            self.fallback = ScalarPenalty()
+            return self.initial
         self.interval *= 1.1
         self.next = iteration + self.interval
         self.updates += 1
@@ -107,8 +127,8 @@ class ScalarPenalty(PenaltyRule):
         """When the factor exceeds the threshold in either direction."""
         if iteration % self.interval:
             return None
-        primal = current.primal / max(current.primal_scale, 1e-10)
-        dual = current.dual / max(current.dual_scale, 1e-10)
+        primal = _relative(current.primal, current.primal_scale)
+        dual = _relative(current.dual, current.dual_scale)
         factor = (max(primal, 1e-14) / max(dual, 1e-14)) ** 0.5
         if 1 / self.threshold <= factor <= self.threshold:
             return None
@@ -130,6 +150,10 @@ def equality_rows(program: ProxProgram) -> Tensor:
                 block.shape
             )
     return rows
+
+
+def _relative(residual: float, scale: float) -> float:
+    return residual / max(scale, 1e-10)
 
 
 def _rms(v: Tensor) -> Tensor:

@@ -97,9 +97,7 @@ def residuals(program: ProxProgram, point: Point, metric: Metric | None = None) 
         d, e, c = metric.d, metric.e, metric.c
         size = max(_largest(e * Kx), _largest(e * z))
         slope = max(_largest(d * Ky), _largest(d * gradient)) * c
-        equilibrated = max(
-            _largest(e * primal) / (1 + size), c * _largest(d * dual) / (1 + slope) / LENIENCE
-        )
+        equilibrated = max(_largest(e * primal) / (1 + size), c * _largest(d * dual) / (1 + slope) / LENIENCE)
     blocks = []
     for block in program.blocks:
         rows = slice(block.start, block.stop)

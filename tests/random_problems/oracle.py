@@ -82,6 +82,8 @@ def truth(known: Case) -> float | str:
         return f"Clarabel says {problem.status}, the construction {known.status}"
     if known.status != OPTIMAL:
         return float("nan")
+    if not np.isfinite(problem.value):
+        return "CVXPY evaluates the objective at the optimum to infinity"
     if (reason := _at_a_pole(problem)) is not None:
         return reason
     if known.value is not None and not close(known.value, problem.value, 1e-5):
