@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import math
+import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -97,7 +100,7 @@ class Options:
                 )
         options = replace(self, **changes)
         options._check()
-        return options
+        return replace(options, max_iter=int(options.max_iter), check_interval=int(options.check_interval))
 
     def _check(self) -> None:
         positive = ("rho", "sigma")
@@ -121,8 +124,8 @@ class Options:
         )  # fmt: skip
         for name in ("scaling", "acceleration"):
             value = getattr(self, name)
-            _require(isinstance(value, bool) or (isinstance(value, int) and value >= 0), name, self,
-                     "a bool or an integer >= 0")  # fmt: skip
+            counts = isinstance(value, bool) or (isinstance(value, int | np.integer) and int(value) >= 0)
+            _require(counts, name, self, "a bool or an integer >= 0")
         for name in ("use_quad_obj", "verbose"):
             _require(isinstance(getattr(self, name), bool), name, self, "True or False")
         _require(
@@ -176,7 +179,8 @@ class Options:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    """Real and finite; NumPy's numbers too."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _require(condition: bool, name: str, options: Options, expected: str) -> None:

@@ -113,7 +113,10 @@ class NablaADMM(Solver):
         last: _Memory | None = (solver_cache or {}).get(NAME)
         parametric: ParametricProgram = data[s.PARAM_PROB]
         assembled = assemble(data["numbers"], parametric.layout, last.assembly if last else None)
-        session, start = _session(assembled, options, last if warm_start else None)
+        try:
+            session, start = _session(assembled, options, last if warm_start else None)
+        except ValueError as error:
+            raise SolverError(str(error)) from error
         report = Report(session) if options.verbose else None
         result = solve_admm(session, start, report.record if report else None, started)
         if report:
@@ -127,20 +130,20 @@ class NablaADMM(Solver):
         result, assembled = outcome
         status = _STATUS[result.status]
         parametric: ParametricProgram = inverse_data["parametric"]
-        statistics = _statistics(result)
         attributes = {
             s.SOLVE_TIME: result.solve_time,
             s.SETUP_TIME: result.setup_time,
             s.NUM_ITERS: result.iterations,
-            s.EXTRA_STATS: statistics,
+            s.EXTRA_STATS: _statistics(result),
         }
         duals = assembled.duals(_array(result.dual))
         values = parametric.split(_array(result.primal))
         if status in s.SOLUTION_PRESENT:
             return Solution(status, result.residuals.objective, values, duals, attributes)
-        if result.status is Status.UNBOUNDED:
-            statistics["direction"] = values
-        return failure_solution(status, attributes, duals)
+        failure = failure_solution(status, attributes, duals)
+        if result.status is Status.UNBOUNDED:  # the chain carries the direction to the user's variables
+            failure.primal_vars = values
+        return failure
 
 
 class Outcome(NamedTuple):

@@ -9,7 +9,7 @@ class Status(enum.Enum):
     """The outcome of a run; the value is the full message."""
 
     OPTIMAL = "optimal: all residuals are within the tolerances"
-    OPTIMAL_INACCURATE = "nearly optimal: the residuals ceased to improve within 1000 times the tolerances"
+    OPTIMAL_INACCURATE = "nearly optimal: stopped at max_iter with residuals within 1000 times the tolerances"
     INFEASIBLE = "infeasible: a certificate was confirmed on the original data"
     UNBOUNDED = "unbounded: a direction of descent was confirmed on the original data"
     ITERATION_LIMIT = "stopped at max_iter: the best point found is returned"

@@ -1,11 +1,11 @@
 """Configuration of the documentation's build."""
 
-from importlib.metadata import version as _version
+import cvxprox
 
 project = "cvxprox"
 author = "The cvxprox authors"
 copyright = "The cvxprox authors"
-release = _version("cvxprox")
+release = cvxprox.__version__
 version = release
 
 extensions = [

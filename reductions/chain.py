@@ -24,6 +24,7 @@ from cvxpy.settings import COO_CANON_BACKEND, DPP_PARAM_THRESHOLD
 from cvxpy.utilities.solver_context import SolverInfo
 from cvxpy.utilities.warn import warn
 
+from cvxprox.reductions.complex_to_real import ComplexToReal
 from cvxprox.reductions.partial_canonicalization import PartialCanonicalization
 from cvxprox.reductions.recompile import Recompile
 from cvxprox.reductions.stuffing import ProxStuffing
@@ -70,7 +71,7 @@ def construct_chain(
     )
     reductions: list[Reduction] = [Recompile()]
     if complex2real.accepts(problem):
-        reductions.append(complex2real.Complex2Real())
+        reductions.append(ComplexToReal())
     if gp:
         reductions.append(Dgp2Dcp())
     if isinstance(problem.objective, Maximize):
@@ -85,7 +86,7 @@ def construct_chain(
     elif canon_backend is None and sum(p.size for p in problem.parameters()) >= DPP_PARAM_THRESHOLD:
         canon_backend = COO_CANON_BACKEND
 
-    use_quad_obj = (solver_opts or {}).get("use_quad_obj", True)
+    use_quad_obj = (solver_opts or {}).get("use_quad_obj", solver.options.use_quad_obj)
     quad_obj = bool(use_quad_obj) and form.has_quadratic_objective()
     _, exact, approximate = expand_cones(form.cones(quad_obj=quad_obj).copy(), supported)
     reductions.append(PartialCanonicalization(quad_obj, context))

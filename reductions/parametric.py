@@ -75,6 +75,8 @@ class ParametricMatrix:
         self.rows = shape[0]
         stop = indptr[columns]
         self.values = AffineValues(sp.csr_array(reduced[:stop]))
+        if np.diff(indptr[: columns + 1])[kept].sum() != stop:
+            raise AssertionError("a placeholder stands in a constraint")
         indptr, indices = indptr[: columns + 1], np.asarray(indices)
         self.offset_rows, self.offset = indices[stop:], AffineValues(sp.csr_array(reduced[stop:]))
         self.indices = indices[:stop]

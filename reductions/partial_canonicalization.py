@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import cvxpy as cp
+from cvxpy.atoms.affine.affine_atom import AffAtom
+from cvxpy.atoms.affine.index import special_index
+from cvxpy.atoms.atom import Atom
 from cvxpy.atoms.elementwise.huber import huber
+from cvxpy.atoms.norm1 import norm1
 from cvxpy.constraints.constraint import Constraint
 from cvxpy.constraints.nonpos import Inequality
 from cvxpy.expressions.constants.constant import Constant
 from cvxpy.expressions.expression import Expression
+from cvxpy.reductions.dcp2cone.canonicalizers import CANON_METHODS
 from cvxpy.reductions.dcp2cone.canonicalizers.quad import QUAD_CANON_METHODS
 from cvxpy.reductions.dcp2cone.dcp2cone import Dcp2Cone
+from cvxpy.reductions.utilities import special_index_canon
 from cvxpy.utilities.canonical import Canonical
 from cvxpy.utilities.solver_context import SolverInfo
 
+from cvxprox.errors import ReductionError
 from cvxprox.reductions.norm_balls import ball_of, is_ball
 from cvxprox.reductions.prox_of import prox_of
 from cvxprox.reductions.prox_term import Placeholder, ProxTerm
@@ -22,6 +30,24 @@ _NO_PROX = prox_of.dispatch(object)
 def may_have_prox(atom: object) -> bool:
     """Whether the type of `atom` is registered with `prox_of`."""
     return prox_of.dispatch(type(atom)) is not _NO_PROX
+
+
+def _no_form(atom: Atom) -> str:
+    name = type(atom).__name__
+    if may_have_prox(atom):
+        return (
+            f"the atom `{name}` in `{atom}` has no cone form, and its proximal operator serves only where it "
+            "stands in the objective, added or scaled. Move it there, or give CVXPY a cone form of it."
+        )
+    return (
+        f"the atom `{name}` in `{atom}` has no cone form and no proximal operator. Use the atoms in "
+        f"`cvxprox.prox_atoms()` or in CVXPY, or register it with `@cvxprox.prox_of.register({name})`."
+    )
+
+
+def _redundant(atom: norm1) -> bool:
+    """Whether the absolute values change nothing, as in ``mixed_norm``."""
+    return bool(atom.args[0].is_nonneg()) and not atom.is_constant()
 
 
 class PartialCanonicalization(Dcp2Cone):
@@ -44,19 +70,24 @@ class PartialCanonicalization(Dcp2Cone):
 
     def __init__(self, quad_obj: bool, solver_context: SolverInfo) -> None:
         super().__init__(quad_obj=quad_obj, solver_context=solver_context)
+        # affine, though CVXPY lowers it here: the head of the objective goes on below it
+        self.cone_canon_methods = {k: v for k, v in CANON_METHODS.items() if k is not special_index}
         if quad_obj:  # the prox of huber needs neither of the two variables of its quadratic form
             self.quad_canon_methods = {k: v for k, v in QUAD_CANON_METHODS.items() if k is not huber}
 
     def canonicalize_tree(
         self, expr: Canonical, affine_above: bool, *caches: dict
     ) -> tuple[Canonical, list[Constraint]]:
-        """As `Dcp2Cone`, with norm balls kept."""
+        """As `Dcp2Cone`, with norm balls kept and ``norm1`` of a nonnegative argument as its sum."""
         if isinstance(expr, Inequality) and is_ball(expr):
             atom, radius = expr.args
             argument, constraints = self.canonicalize_tree(atom.args[0], False, *caches)
             spec = ball_of(atom, argument, radius)
             if spec is not None:
                 return ProxTerm(argument, *spec.data, spec, None, expr), constraints
+        if affine_above and isinstance(expr, norm1) and _redundant(expr):
+            total = cp.sum(expr.args[0], axis=expr.axis, keepdims=expr.keepdims)
+            return self.canonicalize_tree(total, affine_above, *caches)
         return super().canonicalize_tree(expr, affine_above, *caches)
 
     def canonicalize_expr(
@@ -72,6 +103,11 @@ class PartialCanonicalization(Dcp2Cone):
                     data = [Constant(d) if not isinstance(d, Expression) else d for d in spec.data]
                     argument = args[0] if spec.argument is None else spec.argument
                     return placeholder, [ProxTerm(argument, *data, spec, placeholder, expr)]
+        if isinstance(expr, special_index) and not expr.is_constant():
+            return special_index_canon(expr, args)
+        atom = isinstance(expr, Atom) and not isinstance(expr, AffAtom) and not expr.is_constant()
+        if atom and type(expr) not in self.cone_canon_methods:
+            raise ReductionError(_no_form(expr))
         return super().canonicalize_expr(expr, args, affine_above)
 
     def _affine_above_relevant(self, expr: Canonical, cache: dict[int, bool]) -> bool:

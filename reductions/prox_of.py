@@ -204,15 +204,10 @@ def _(atom: Atom, arg: Expression) -> ProxSpec | None:
 
 @prox_of.register(cp.lambda_max)
 def _(atom: Atom, arg: Expression) -> ProxSpec | None:
-    if arg.ndim != 2 or not arg.is_symmetric():
+    # CVXPY derives lambda_sum_largest from lambda_max
+    if type(atom) is not cp.lambda_max or arg.ndim != 2 or not arg.is_symmetric():
         return None
     return ProxSpec("LambdaMax", prox.LambdaMax, matrix(arg))
-
-
-@prox_of.register(cp.lambda_sum_largest)
-def _(atom: Atom, arg: Expression) -> None:
-    """Derives from `lambda_max` in CVXPY; a semidefinite constraint here."""
-    return None
 
 
 @prox_of.register(cp.log_det)

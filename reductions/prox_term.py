@@ -25,10 +25,10 @@ class ProxSpec:
         Terms of equal key and equal point shape are evaluated as one batch.
     build : callable
         Makes the function from its data arrays, each of shape ``(count,)``.
-    index : ndarray of int, shape (count, *point)
-        Positions in the argument, flattened in Fortran order. Row k is the point behind the
-        k-th entry (Fortran order) of the atom. For a separable function the second axis holds
-        the elements that are summed into that entry.
+    index : ndarray of int
+        Shape ``(count, *point)``. Positions in the argument, flattened in Fortran order. Row k is
+        the point behind the k-th entry (Fortran order) of the atom. For a separable function the
+        second axis holds the elements that are summed into that entry.
     data : tuple of Expression
         Constant or parametric numbers of the function: a radius, Huber's M. Scalars.
     argument : Expression or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cvxpy.settings as s
 import numpy as np
 import scipy.sparse as sp
 from cvxpy.expressions.constants.parameter import Parameter
@@ -36,7 +37,10 @@ class Recompile(Reduction):
         return problem, None
 
     def invert(self, solution: Solution, inverse_data: None) -> Solution:
-        """The solution itself."""
+        """The solution itself; what an unbounded problem has in place of values is a direction."""
+        if solution.status in s.INF_OR_UNB and solution.primal_vars:
+            solution.attr[s.EXTRA_STATS]["direction"] = solution.primal_vars
+            return Solution(solution.status, solution.opt_val, {}, solution.dual_vars, solution.attr)
         return solution
 
     def update_parameters(self, problem: Problem) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cvxpy.settings as s
 import numpy as np
 import scipy.sparse as sp
 from cvxpy.constraints import Equality, ExpCone, Inequality, PowCone3D
@@ -72,9 +71,8 @@ class ProxStuffing(MatrixStuffing):
         return program, inverse
 
     def invert(self, solution: Solution, inverse_data: InverseData) -> Solution:
-        """The solver has split the variables already."""
-        primal = solution.primal_vars if solution.status in s.SOLUTION_PRESENT else {}
-        return Solution(solution.status, solution.opt_val, primal, solution.dual_vars, solution.attr)
+        """The solution itself: the solver has split the variables already."""
+        return solution
 
 
 def _lower(con: Constraint) -> Constraint:

@@ -89,8 +89,12 @@ class Accelerated(Algorithm):
         dW = torch.stack([dw for dw, _ in differences], dim=1)
         dF = torch.stack([df for _, df in differences], dim=1)
         gram = dF.mT @ dF
-        weight = self.regularisation * gram.diagonal().sum()
-        gamma = torch.linalg.solve(gram + weight * torch.eye(len(gram)).to(gram), dF.mT @ residual)
+        size = gram.diagonal().sum()
+        if not size > 0:  # the residual has not moved: there is nothing to learn from
+            return image
+        gamma = torch.linalg.solve(
+            gram + self.regularisation * size * torch.eye(len(gram)).to(gram), dF.mT @ residual
+        )
         return image - (dW + dF) @ gamma
 
     def point(self, state: AcceleratedState) -> Point:

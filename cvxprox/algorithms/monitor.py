@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from cvxprox.algorithms.admm import ADMM, ADMMState
@@ -70,7 +71,8 @@ class ADMMMonitor:
         current = residuals(self.admm.program, point, self.metric)
         self._keep_best(point, current)
         self._record(iteration, current)
-        interrupted = self.callback is not None and self.callback(iteration, current, point.x) is True
+        answer = None if self.callback is None else self.callback(iteration, current, point.x)
+        interrupted = isinstance(answer, bool | np.bool_) and bool(answer)
         ratio = current.ratio(self.tolerances)
         if ratio <= 1:
             self.status = Status.OPTIMAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,12 +64,10 @@ class Residuals:
 
     def ratio(self, tol: Tolerances) -> float:
         """The largest residual in units of its tolerance; optimal when at most 1."""
-        return max(
-            max((r / (tol.absolute + tol.relative * scale) for r, scale in self.blocks), default=0.0),
-            self.dual / (tol.absolute + tol.relative * self.dual_scale),
-            self.gap / (tol.absolute + tol.relative * self.gap_scale),
-            self.equilibrated / max(tol.absolute, tol.relative),
-        )
+        pairs = [*self.blocks, (self.dual, self.dual_scale), (self.gap, self.gap_scale)]
+        ratios = [_quotient(r, tol.absolute + tol.relative * scale) for r, scale in pairs]
+        ratios.append(self.equilibrated / max(tol.absolute, tol.relative))
+        return max(ratios) if all(map(math.isfinite, ratios)) else math.inf
 
     def within(self, other: Residuals, slack: float = 1e-13) -> bool:
         """Whether no residual is larger than the other's, up to rounding."""
@@ -113,6 +112,10 @@ def residuals(program: ProxProgram, point: Point, metric: Metric | None = None) 
         equilibrated=equilibrated,
         blocks=tuple(blocks),
     )
+
+
+def _quotient(residual: float, tolerance: float) -> float:
+    return residual / tolerance if tolerance > 0 else (0.0 if residual == 0 else math.inf)
 
 
 def _largest(v: Tensor) -> float:

@@ -80,7 +80,13 @@ class Session:
 
     @classmethod
     def start(cls, program: ProxProgram, options: Options) -> Session:
-        """Equilibrate and choose the linear solve; nothing is factored yet."""
+        """Equilibrate and choose the linear solve; nothing is factored yet.
+
+        Raises
+        ------
+        ValueError
+            If an option cannot be honoured for this program.
+        """
         program = program.to(options.torch_device(), options.torch_dtype())
         metric = equilibrate(program, options.passes())
         linear_solve, reason = choose_linear_solve(options.linear_solver, program)
@@ -88,6 +94,11 @@ class Session:
         if options.polish and program.q.device.type == "cpu" and program.q.dtype == torch.float64:
             newton = NewtonPolish(program, metric)
             newton = newton if newton.affordable() else None
+        if options.polish is True and newton is None:
+            raise ValueError(
+                "NABLA_ADMM: polish=True needs float64 on the CPU and no block with points of more than "
+                f'{NewtonPolish.max_block} entries. Use polish="auto", which polishes where it can.'
+            )
         multiplier = initial_multiplier(program, options.rho)
         return cls(program, options, metric, multiplier, linear_solve, reason, None, newton)
 
