@@ -48,13 +48,13 @@ class Report:
         if result.info["polished"]:
             print(
                 f" Newton| {final.primal:9.2e} | {final.dual:9.2e} | {final.gap:9.2e} | "
-                f"{final.objective:13.6e} | {result.solve_time:8.2e}"
+                f"{final.objective:13.6e} | {result.setup_time + result.solve_time:8.2e}"
             )
         print(f"{_RULE}\n  {result.status.value}")
         print(
             f"  {result.iterations} iterations, {result.info['penalty_updates']} penalty updates, "
             f"{result.info['polish_attempts']} polish attempts; setup {result.setup_time:.2e} s, "
-            f"total {result.solve_time:.2e} s\n{_RULE}"
+            f"solve {result.solve_time:.2e} s\n{_RULE}"
         )
 
     def _row(self, r: Record) -> None:

@@ -18,7 +18,7 @@ from cvxprox.operators import as_sparse
 from cvxprox.program import Block, ProxProgram
 
 REGULARISATION = 1e-7
-SURPLUS = 1e-4
+SURPLUS = 1e-2
 DENSE_RANGE = (1e-7, 1e6)
 """Eigenvalues of dense blocks of E: their rounding errors must not exceed the smallest."""
 

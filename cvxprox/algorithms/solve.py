@@ -170,7 +170,7 @@ def solve_admm(
         info["acceleration"] = {"accepted": state.accepted, "rejected": state.rejected}
     return Result(
         status, monitor.best, monitor.best_residuals, monitor.ray, iterations,
-        setup_time, time.perf_counter() - started, monitor.history, info,
+        setup_time, time.perf_counter() - started - setup_time, monitor.history, info,
     )  # fmt: skip
 
 
