@@ -43,6 +43,12 @@ def sources() -> list[Path]:
     return sorted([*inside, *(ROOT / "reductions").rglob("*.py")])
 
 
+def all_sources() -> list[Path]:
+    """Every Python file of the library, the tests, the benchmarks and the examples."""
+    folders = (ROOT / name for name in ("tests", "benchmarks", "examples"))
+    return [*sources(), *sorted(path for folder in folders for path in folder.rglob("*.py"))]
+
+
 def unit_of(path: Path) -> str:
     """The unit that a file belongs to."""
     parts = path.relative_to(ROOT).with_suffix("").parts
@@ -135,7 +141,7 @@ def test_the_units_form_no_cycle() -> None:
     assert done == set(ALLOWED)
 
 
-@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", all_sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_are_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MOST_LINES
 
