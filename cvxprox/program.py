@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from cvxprox.operators import LinearOperator
+from cvxprox.operators import LinearOperator, move
 from cvxprox.prox import ProxFunction
 
 SMALLEST_STEP = 1e-20
@@ -133,8 +133,8 @@ class ProxProgram:
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> ProxProgram:
         """The same program on another device or in another precision."""
-        from cvxprox.operators import move
-
+        if self.q.device == torch.device(device) and self.q.dtype == dtype:
+            return self
         return replace(
             self,
             P=None if self.P is None else move(self.P, device, dtype),

@@ -105,12 +105,16 @@ class NablaADMM(Solver):
         SolverError
             If an option is unknown or out of range.
         """
-        try:
-            options = self.options.with_changes({"verbose": verbose or self.options.verbose, **solver_opts})
-        except (ValueError, TypeError) as error:
-            raise SolverError(str(error)) from error
         started = time.perf_counter()
         last: _Memory | None = (solver_cache or {}).get(NAME)
+        asked = {"verbose": verbose or self.options.verbose, **solver_opts}
+        if last is not None and last.asked == (self.options, asked):
+            options = last.session.options
+        else:
+            try:
+                options = self.options.with_changes(asked)
+            except (ValueError, TypeError) as error:
+                raise SolverError(str(error)) from error
         parametric: ParametricProgram = data[s.PARAM_PROB]
         assembled = assemble(data["numbers"], parametric.layout, last.assembly if last else None)
         try:
@@ -122,7 +126,7 @@ class NablaADMM(Solver):
         if report:
             report.finish(result)
         if solver_cache is not None:
-            solver_cache[NAME] = _Memory(assembled.assembly, session)
+            solver_cache[NAME] = _Memory(assembled.assembly, session, (self.options, asked))
         return Outcome(result, assembled)
 
     def invert(self, outcome: Outcome, inverse_data: Any) -> Solution:
@@ -158,6 +162,7 @@ class _Memory(NamedTuple):
 
     assembly: Assembly
     session: Session
+    asked: tuple[Options, dict[str, Any]]  # the options as given, which need not be checked again
 
     def __deepcopy__(self, memo: dict[int, Any]) -> None:
         """A copied problem starts afresh: factorisations cannot be copied."""

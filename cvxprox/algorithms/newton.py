@@ -92,10 +92,11 @@ class NewtonPolish:
         """
         goal = SURPLUS if self.small else 1.0
         started = time.perf_counter()
-        best, best_residuals, current, misses = point, start, point, 0
+        best, best_residuals, misses = point, start, 0
+        current, achieved = point, start
         for _ in range(steps):
             try:
-                current = self._step(current, rho)
+                current = self._step(current, achieved, rho)
             except RuntimeError:  # the factorisation broke down: numerically not quasi-definite
                 self.factor, self.factored = None, None
                 break
@@ -109,13 +110,12 @@ class NewtonPolish:
         self.seconds += time.perf_counter() - started
         return best, best_residuals
 
-    def _step(self, point: Point, rho: Tensor) -> Point:
+    def _step(self, point: Point, at: Residuals, rho: Tensor) -> Point:
         x, z, y = point
         program = self.program
-        dual = program.quadratic(x) + program.q + program.K.adjoint(y)
-        primal = program.K.forward(x) + program.b - z
+        assert at.rows is not None and at.columns is not None
         diagonal, inside = self._curvature(z + y / rho, rho)
-        dx, dy = self._solve(diagonal, inside, -dual, -primal)
+        dx, dy = self._solve(diagonal, inside, -at.columns, -at.rows)
         x_new, y_new = x + dx, y + dy
         v = program.K.forward(x_new) + program.b + y_new / rho
         z_new = program.prox(v, program.steps(rho))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -63,7 +64,6 @@ class SpectralPenalties(PenaltyRule):
     interval: float = 50.0
     last: int = 400
     patience: int = 8
-    equalities: Tensor = field(init=False)
     initial: Tensor | None = field(default=None, init=False)
     next: float = field(init=False)
     updates: int = field(default=0, init=False)
@@ -72,8 +72,12 @@ class SpectralPenalties(PenaltyRule):
     fallback: ScalarPenalty | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.equalities = equality_rows(self.program)
         self.next = self.interval
+
+    @cached_property
+    def equalities(self) -> Tensor:
+        """Rows that keep their penalties."""
+        return equality_rows(self.program)
 
     def propose(
         self, iteration: int, multiplier: Tensor, old: Point, new: Point, current: Residuals

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -61,6 +61,8 @@ class Residuals:
     objective: float
     equilibrated: float = 0.0
     blocks: tuple[tuple[float, float], ...] = ()
+    rows: Tensor | None = field(default=None, repr=False, compare=False)  # Kx + b - z
+    columns: Tensor | None = field(default=None, repr=False, compare=False)  # Px + q + K'y
 
     def ratio(self, tol: Tolerances) -> float:
         """The largest residual in units of its tolerance; optimal when at most 1."""
@@ -111,6 +113,8 @@ def residuals(program: ProxProgram, point: Point, metric: Metric | None = None) 
         objective=value,
         equilibrated=equilibrated,
         blocks=tuple(blocks),
+        rows=primal,
+        columns=dual,
     )
 
 

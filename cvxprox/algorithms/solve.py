@@ -146,7 +146,7 @@ def solve_admm(
         deadline=started + options.time_limit if options.time_limit else math.inf,
         started=started,
         warm=start is not None,
-        linear=bool(equality_rows(program).all()),
+        linear=start is None and bool(equality_rows(program).all()),
         always_polish=options.polish is True,
         report=report,
         callback=options.callback,
