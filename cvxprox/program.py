@@ -156,10 +156,5 @@ class ProxProgram:
 
 
 def _move_block(block: Block, device: torch.device | str, dtype: torch.dtype) -> Block:
-    fields = {
-        name: value.to(device, dtype)
-        for name, value in vars(block.function).items()
-        if isinstance(value, Tensor)
-    }
     weight = None if block.weight is None else block.weight.to(device, dtype)
-    return replace(block, function=replace(block.function, **fields), weight=weight)  # type: ignore[type-var]
+    return replace(block, function=block.function.to(device, dtype), weight=weight)

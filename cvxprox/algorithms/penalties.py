@@ -54,9 +54,9 @@ class SpectralPenalties(PenaltyRule):
     that there are finitely many, which is what convergence of ADMM asks for.
 
     Secants mean nothing where the iterates stand still along some rows: on degenerate programs
-    the rule can swing between extremes. After `patience` updates in which the residuals have not
-    halved, the penalties return to their initial values and one factor for all rows
-    (`ScalarPenalty`) adapts them from there.
+    the rule can swing between extremes. After `patience` updates in a row with residuals ten times
+    as large as the smallest before, the penalties return to their initial values and one factor
+    for all rows (`ScalarPenalty`) adapts them from there.
     """
 
     program: ProxProgram
@@ -91,7 +91,7 @@ class SpectralPenalties(PenaltyRule):
         merit = max(
             _relative(current.primal, current.primal_scale), _relative(current.dual, current.dual_scale)
         )
-        self.stale = 0 if merit < 0.5 * self.record else self.stale + 1
+        self.stale = self.stale + 1 if merit > 10 * self.record else 0
         self.record = min(self.record, merit)
         if self.stale >= self.patience:
             self.fallback = ScalarPenalty()

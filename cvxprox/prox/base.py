@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import math
 from typing import ClassVar
 
@@ -97,6 +98,16 @@ class ProxFunction(abc.ABC):
             unit = unit.reshape(size, *(1,) * len(batch), size).expand(size, *batch, size)
             rows = torch.autograd.grad(flat, v, unit, is_grads_batched=True)[0]
         return rows.reshape(size, *batch, size).movedim(0, -2)
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> ProxFunction:
+        """The same function with its tensors, and those of functions in it, moved."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        moved = {
+            name: value.to(device, dtype)
+            for name, value in fields.items()
+            if isinstance(value, Tensor | ProxFunction)
+        }
+        return dataclasses.replace(self, **moved)  # type: ignore[type-var]
 
     def expand(self, t: Tensor | float, v: Tensor) -> Tensor:
         """`t` with `ndim` trailing dimensions added, to broadcast against points `v`."""

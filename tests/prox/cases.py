@@ -113,6 +113,23 @@ CASES = [
     Case(px.Norm2Ball(2.0), (3,), subject_to(lambda x: [cp.norm(x, 2) <= 2.0]), scales_with_t=False),
     Case(px.Norm1Ball(tensor(2.0)[0]), (4,), subject_to(lambda x: [cp.norm1(x) <= 2.0]), scales_with_t=False),
     Case(
+        px.SquaredDistance(px.Box(tensor(-1, 0, 0.5), tensor(1, INF, 0.5))),
+        (3,),
+        finite(
+            lambda x: (
+                cp.sum_squares(cp.pos(cp.hstack([x[0] - 1, -1 - x[0], -x[1]]))) / 2
+                + cp.square(x[2] - 0.5) / 2
+            )
+        ),
+        directions=[tensor(0, 1, 0)],
+    ),
+    Case(
+        px.SquaredDistance(px.Norm2Ball(2.0)),
+        (3,),
+        finite(lambda x: cp.square(cp.pos(cp.norm(x, 2) - 2.0)) / 2),
+        directions=[torch.zeros(3, dtype=F64)],
+    ),
+    Case(
         px.AffineSet(_A, _B),
         (4,),
         subject_to(lambda x: [_A.numpy() @ x == _B.numpy()]),

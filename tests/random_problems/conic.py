@@ -157,7 +157,9 @@ def _infeasible(rng: Generator, A: Array, F: Array, cones: list[Cone]) -> Data:
     used[rng.integers(len(cones))] = True
     parts = [cone.dual_interior(rng) * bool(u) for cone, u in zip(cones, used, strict=True)]
     y = np.concatenate(parts)
+    size = np.abs(A).max(initial=0.0)
     A = A - np.outer(y, y @ A) / (y @ y)
+    A[np.abs(A) < 1e-12 * size] = 0.0  # what rounding leaves would make the problem feasible far out
     b = (
         np.concatenate([cone.interior(rng) for cone in cones])
         + 0.3 * _symmetrized(rng.standard_normal((len(y), 1)), cones).ravel()
