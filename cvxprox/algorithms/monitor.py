@@ -42,7 +42,7 @@ class ADMMMonitor:
     warm: bool = False
     linear: bool = False  # the optimality conditions are one linear system
     always_polish: bool = False
-    elastic: Callable[[float], Tensor | None] | None = None  # a certificate within so many seconds
+    elastic: Callable[[int, float], Tensor | None] | None = None  # within iterations and seconds
     next_elastic: int = ELASTIC_AFTER
     report: Callable[[Record], None] | None = None
     callback: Callable[[int, Residuals, Tensor], object] | None = None
@@ -175,7 +175,7 @@ class ADMMMonitor:
         since = [r["primal"] for r in self.history if r["iteration"] >= iteration // 2]
         if self.history[-1]["primal"] < 0.5 * max(since):
             return False
-        self.ray = self.elastic(self.deadline - time.perf_counter())
+        self.ray = self.elastic(max(1000, 10 * iteration), self.deadline - time.perf_counter())
         if self.ray is None:
             return False
         self.status = Status.INFEASIBLE

@@ -174,11 +174,11 @@ def solve_admm(
     )  # fmt: skip
 
 
-def _certificate(session: Session, seconds: float) -> Tensor | None:
+def _certificate(session: Session, max_iter: int, seconds: float) -> Tensor | None:
     """A certificate of infeasibility from the elastic program, if it gives one in time."""
     program, metric = session.program, session.metric
     options = replace(
-        session.options, eps_abs=1e-9, eps_rel=1e-9, max_iter=2000, callback=None,
+        session.options, eps_abs=1e-9, eps_rel=1e-9, max_iter=max_iter, callback=None,
         time_limit=max(seconds, 1e-3) if seconds < math.inf else None,
     )  # fmt: skip
     helper = Session.start(elastic_program(program, metric), options)

@@ -164,6 +164,9 @@ def run(
                 known.problem.solve(solver=solver, **(options or {}))
             seconds = time.perf_counter() - start
             reason = fault(known, expected, solver)
+        except np.linalg.LinAlgError as error:  # not of the solver: CVXPY's atoms at singular matrices
+            why = f"CVXPY cannot evaluate the objective at the solution: {error}"
+            return Outcome(family, seed, known.status, "discarded", why, 0.0, known.notes)
         except Exception as error:
             seconds = time.perf_counter() - start
             reason = f"expected {known.status}, got {type(error).__name__}: {str(error).strip()[:300]}"
