@@ -21,8 +21,8 @@ from cvxprox.algorithms.scaling import Metric
 from cvxprox.status import Status
 
 Record = dict[str, float]
-ELASTIC_AFTER = 100
-"""The first iteration at which a standing primal residual asks for the elastic program."""
+ELASTIC_AFTER, ELASTIC_UNTIL = 100, 1000
+"""Between these iterations a standing primal residual asks for the elastic program."""
 
 
 @dataclass
@@ -169,13 +169,13 @@ class ADMMMonitor:
 
     def _elastic(self, iteration: int) -> bool:
         """Where the primal residual has stood still, ask the elastic program for a certificate."""
-        if self.elastic is None or iteration < self.next_elastic:
+        if self.elastic is None or not self.next_elastic <= iteration <= ELASTIC_UNTIL:
             return False
         self.next_elastic = 4 * iteration
         since = [r["primal"] for r in self.history if r["iteration"] >= iteration // 2]
         if self.history[-1]["primal"] < 0.5 * max(since):
             return False
-        self.ray = self.elastic(max(1000, 10 * iteration), self.deadline - time.perf_counter())
+        self.ray = self.elastic(10 * iteration, self.deadline - time.perf_counter())
         if self.ray is None:
             return False
         self.status = Status.INFEASIBLE
