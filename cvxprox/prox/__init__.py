@@ -2,6 +2,7 @@
 
 from cvxprox.prox.absolute import Abs as Abs
 from cvxprox.prox.affine_set import AffineSet as AffineSet
+from cvxprox.prox.ball import Ball as Ball
 from cvxprox.prox.base import ProxFunction as ProxFunction
 from cvxprox.prox.box import Box as Box
 from cvxprox.prox.cone import Cone as Cone

@@ -8,13 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from cvxprox.prox.base import ProxFunction
-from cvxprox.prox.domain import is_zero, zero_or_inf
+from cvxprox.prox.ball import Ball
 from cvxprox.prox.water_level import water_level
 
 
 @dataclass(frozen=True, eq=False)
-class Norm1Ball(ProxFunction):
+class Norm1Ball(Ball):
     r"""The indicator of :math:`\|x\|_1 \le r`.
 
     .. math:: \Pi(v)_i = \mathrm{sign}(v_i)\max(|v_i| - \theta, 0), \qquad
@@ -32,22 +31,12 @@ class Norm1Ball(ProxFunction):
     Condat, *Fast projection onto the simplex and the l1 ball* (2016), section 2.
     """
 
-    radius: Tensor | float
     ndim: ClassVar[int] = 1
-
-    def value(self, x: Tensor) -> Tensor:
-        return x.new_zeros(x.shape[:-1])
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
         size = v.abs()
         level = water_level(size, self.expand(self.radius, v)).clamp(min=0.0)
         return torch.where(size < level, 0.0, v - level * v.sign())
-
-    def domain_recession(self, d: Tensor) -> Tensor:
-        return torch.zeros_like(d)
-
-    def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
-        return zero_or_inf(is_zero(d, tol, 1), d)
 
     def domain_support(self, y: Tensor, tol: float = 0.0) -> Tensor:
         return self.radius * y.abs().amax(dim=-1)

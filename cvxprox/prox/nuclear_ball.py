@@ -8,14 +8,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from cvxprox.prox.base import ProxFunction
-from cvxprox.prox.domain import is_zero, zero_or_inf
+from cvxprox.prox.ball import Ball
 from cvxprox.prox.singular import soft_threshold_singular_values
 from cvxprox.prox.water_level import water_level
 
 
 @dataclass(frozen=True, eq=False)
-class NuclearBall(ProxFunction):
+class NuclearBall(Ball):
     r"""The indicator of :math:`\sum_i \sigma_i(X) \le r`.
 
     .. math:: \Pi(V) = U \mathrm{diag}(\max(\sigma - \theta, 0))\, W^T, \qquad
@@ -33,22 +32,12 @@ class NuclearBall(ProxFunction):
     Beck, *First-Order Methods in Optimization* (2017), section 7.3.
     """
 
-    radius: Tensor | float
     ndim: ClassVar[int] = 2
-
-    def value(self, x: Tensor) -> Tensor:
-        return x.new_zeros(x.shape[:-2])
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
         radius = self.expand(self.radius, v)
         mass = radius[..., 0] if radius.dim() else radius
         return soft_threshold_singular_values(v, lambda s: water_level(s, mass).clamp(min=0.0))
-
-    def domain_recession(self, d: Tensor) -> Tensor:
-        return torch.zeros_like(d)
-
-    def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
-        return zero_or_inf(is_zero(d, tol, 2), d)
 
     def domain_support(self, y: Tensor, tol: float = 0.0) -> Tensor:
         return self.radius * torch.linalg.svdvals(y)[..., 0]

@@ -8,13 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from cvxprox.prox.base import ProxFunction
-from cvxprox.prox.domain import is_zero, zero_or_inf
+from cvxprox.prox.ball import Ball
 from cvxprox.prox.singular import soft_threshold_singular_values
 
 
 @dataclass(frozen=True, eq=False)
-class SpectralBall(ProxFunction):
+class SpectralBall(Ball):
     r"""The indicator of :math:`\sigma_{\max}(X) \le r`.
 
     .. math:: \Pi(V) = U \mathrm{diag}(\min(\sigma, r))\, W^T, \qquad V = U \mathrm{diag}(\sigma)\, W^T
@@ -29,22 +28,12 @@ class SpectralBall(ProxFunction):
     Beck, *First-Order Methods in Optimization* (2017), section 7.3.
     """
 
-    radius: Tensor | float
     ndim: ClassVar[int] = 2
-
-    def value(self, x: Tensor) -> Tensor:
-        return x.new_zeros(x.shape[:-2])
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
         radius = self.expand(self.radius, v)
         level = radius[..., 0] if radius.dim() else radius
         return v - soft_threshold_singular_values(v, lambda _: level)
-
-    def domain_recession(self, d: Tensor) -> Tensor:
-        return torch.zeros_like(d)
-
-    def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
-        return zero_or_inf(is_zero(d, tol, 2), d)
 
     def domain_support(self, y: Tensor, tol: float = 0.0) -> Tensor:
         return self.radius * torch.linalg.svdvals(y).sum(dim=-1)
