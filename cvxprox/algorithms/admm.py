@@ -87,10 +87,6 @@ class ADMM(Algorithm):
         z = self.program.prox(state.v, state.steps)
         return Point(state.x, z, state.rho * (state.v - z))
 
-    def with_point(self, state: ADMMState, point: Point) -> ADMMState:
-        """The state that stands for `point` under the same penalties."""
-        return state._replace(x=point.x, v=point.z + point.y / state.rho)
-
     def with_penalties(self, state: ADMMState, rho: Tensor) -> ADMMState:
         """New penalties at the same point."""
         point = self.point(state)
