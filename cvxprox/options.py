@@ -13,7 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LINEAR_SOLVERS = ("auto", "qdldl", "dense", "cg")
+ALGORITHMS = ("admm", "admm_vxu", "ladmm", "hqs", "pdhg", "pgd", "fista")
+LANES = ("auto", "assembled", "matrix_free")
+SCHEDULES = ("constant", "log_descent")
+LINEAR_SOLVERS = ("auto", "qdldl", "dense", "spectral", "cg", "minres")
 ADAPTATIONS = ("spectral", "scalar")
 
 Callback = Callable[[int, Any, Tensor], object]
@@ -25,6 +28,19 @@ class Options:
 
     Parameters
     ----------
+    algorithm : str
+        "admm"; "admm_vxu", the same in the order prox, solve, dual; "ladmm" (linearised ADMM); "pdhg"
+        (primal-dual hybrid gradient, Condat-Vũ where there are quadratics); "hqs" (half-quadratic
+        splitting, a penalty method); "pgd" (proximal gradient); "fista" (accelerated, with restarts). The
+        last two take problems in which every variable is in one term besides quadratic ones.
+    schedule : None, str, callable or Schedule
+        What changes from iteration to iteration. None: nothing, except that denoisers of unspecified noise
+        level get "log_descent" and "hqs" a growing penalty. "constant": nothing at all. "log_descent":
+        12 noise levels in equal ratios, from 40/255 down to that of the measurements as the weight of the
+        quadratic terms tells it (`cvxprox.LogDescent` takes others). A function of the iteration returns a factor of all penalties or a dict with "rho"
+        (that factor), "noise" (the noise level of denoisers) or both.
+    lane : str
+        "assembled": one sparse matrix; "matrix_free": structured operators stay operators; "auto".
     device : str
         "auto" (the CPU, where the sparse factorisation is), "cpu", "cuda", "cuda:1", …
     dtype : str or torch.dtype
@@ -32,16 +48,18 @@ class Options:
     eps_abs, eps_rel : float
         A point is optimal when the primal and dual residuals and the gap, in the infinity norm
         and on the original data, are at most ``eps_abs + eps_rel * scale``.
-    max_iter : int
-        Iterations at most; the best point found is returned.
+    max_iter : int or None
+        Iterations at most; the best point found is returned. None: 20000, and the length of the
+        schedule of noise levels, 12, or 100 without one, for problems with denoisers.
     time_limit : float or None
         Seconds for setup and iterations; the best point found is returned, status `user_limit`.
     rho : float
         Initial penalty of the equilibrated program; equalities get a thousand times as much.
     adaptive_rho : str or bool
-        "spectral" (or True): a penalty for every row; "scalar": one factor for all; False: fixed.
-    alpha : float
-        Over-relaxation, between 0 and 2.
+        "spectral" (or True): a penalty for every row (for every block where matrices are not
+        assembled); "scalar": one factor for all; False: fixed.
+    alpha : float or None
+        Over-relaxation, between 0 and 2. None: 1.6, and 1.8 where matrices are not assembled.
     sigma : float
         Weight of the proximal term in x.
     scaling : int or bool
@@ -49,12 +67,16 @@ class Options:
     acceleration : int or bool
         Memory of Anderson acceleration; False or 0 for none, True for 10.
     linear_solver : str
-        "auto", "qdldl" (sparse LDLᵀ), "dense" (Cholesky) or "cg" (conjugate gradients).
+        "auto", "qdldl" (sparse LDLᵀ), "dense" (Cholesky), "spectral" (closed form in a fast
+        basis), "cg" (conjugate gradients) or "minres".
     polish : bool or str
         Refine by semi-smooth Newton steps, kept only where the residuals improve. "auto": where
         the steps cost no more time than the iterations took; True: always; False: never.
-    check_interval : int
-        Iterations between two evaluations of the residuals.
+    restart : bool
+        Whether "fista" drops its momentum where it points uphill.
+    check_interval : int or None
+        Iterations between two evaluations of the residuals. None: 25, and where matrices are not
+        assembled as many as keep their share of the time at a tenth.
     callback : callable or None
         ``callback(iteration, residuals, x)`` at every check; returning True stops the run.
     use_quad_obj : bool
@@ -63,21 +85,25 @@ class Options:
         Print the plan and a table of residuals.
     """
 
+    algorithm: str = "admm"
+    schedule: Any = None
+    lane: str = "auto"
     device: str = "auto"
     dtype: str | torch.dtype = "float64"
     eps_abs: float = 1e-6
     eps_rel: float = 1e-6
-    max_iter: int = 20_000
+    max_iter: int | None = None
     time_limit: float | None = None
     rho: float = 0.1
     adaptive_rho: str | bool = "spectral"
-    alpha: float = 1.6
+    alpha: float | None = None
     sigma: float = 1e-6
     scaling: int | bool = 10
     acceleration: int | bool = False
     linear_solver: str = "auto"
     polish: bool | str = "auto"
-    check_interval: int = 25
+    restart: bool = True
+    check_interval: int | None = None
     callback: Callback | None = None
     use_quad_obj: bool = True
     verbose: bool = False
@@ -100,7 +126,9 @@ class Options:
                 )
         options = replace(self, **changes)
         options._check()
-        return replace(options, max_iter=int(options.max_iter), check_interval=int(options.check_interval))
+        return replace(
+            options, max_iter=_whole(options.max_iter), check_interval=_whole(options.check_interval)
+        )
 
     def _check(self) -> None:
         positive = ("rho", "sigma")
@@ -116,8 +144,10 @@ class Options:
             raise ValueError("NABLA_ADMM: eps_abs and eps_rel cannot both be 0.")
         for name in ("max_iter", "check_interval"):
             value = getattr(self, name)
-            _require(_is_number(value) and int(value) == value and value >= 1, name, self, "an integer >= 1")
-        _require(_is_number(self.alpha) and 0 < self.alpha < 2, "alpha", self, "a number between 0 and 2")
+            whole = value is None or (_is_number(value) and int(value) == value and value >= 1)
+            _require(whole, name, self, "an integer >= 1")
+        relaxes = self.alpha is None or (_is_number(self.alpha) and 0 < self.alpha < 2)
+        _require(relaxes, "alpha", self, "a number between 0 and 2")
         _require(
             self.time_limit is None or (_is_number(self.time_limit) and self.time_limit > 0),
             "time_limit", self, "None or a positive number of seconds",
@@ -126,7 +156,13 @@ class Options:
             value = getattr(self, name)
             counts = isinstance(value, bool) or (isinstance(value, int | np.integer) and int(value) >= 0)
             _require(counts, name, self, "a bool or an integer >= 0")
-        for name in ("use_quad_obj", "verbose"):
+        for name, known in (("algorithm", ALGORITHMS), ("lane", LANES)):
+            _require(getattr(self, name) in known, name, self, f"one of {known}")
+        _require(
+            self.schedule is None or self.schedule in SCHEDULES or callable(self.schedule), "schedule", self,
+            f"None, one of {SCHEDULES} or a function of the iteration",
+        )  # fmt: skip
+        for name in ("use_quad_obj", "verbose", "restart"):
             _require(isinstance(getattr(self, name), bool), name, self, "True or False")
         _require(
             isinstance(self.polish, bool) or self.polish == "auto", "polish", self, 'True, False or "auto"'
@@ -141,7 +177,10 @@ class Options:
 
     def same_iterations(self, other: Options) -> bool:
         """Whether a factorisation made under these options serves under `other`."""
-        names = ("device", "dtype", "rho", "sigma", "scaling", "linear_solver", "polish", "use_quad_obj")
+        names = (
+            "algorithm", "schedule", "lane", "device", "dtype", "rho", "sigma", "scaling", "linear_solver",
+            "polish", "use_quad_obj",
+        )  # fmt: skip
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def torch_dtype(self) -> torch.dtype:
@@ -176,6 +215,10 @@ class Options:
     def passes(self) -> int:
         """Of the equilibration."""
         return 10 if self.scaling is True else int(self.scaling)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def _is_number(value: object) -> bool:

@@ -7,19 +7,20 @@ import inspect
 from typing import Any
 
 import cvxpy as cp
+from cvxpy import settings
 from cvxpy.problems.problem import Problem
 from cvxpy.reductions.solvers import defines
 from cvxpy.reductions.solvers.solving_chain import SolvingChain
 
-from cvxprox.reductions.chain import construct_chain
-from cvxprox.solver import NAME, NablaADMM
+from cvxprox.reductions.chain import compiled_otherwise, construct_chain
+from cvxprox.solver import FIXED_POINT, NAME, NAMES, PENALTY_METHOD, NablaADMM
 
 METHOD = "nabla_admm"
 _ORIGINAL = "_cvxprox_original"
 
 
 def register() -> None:
-    """Make NABLA_ADMM known to CVXPY; calling it again changes nothing.
+    """Make the solvers and their statuses known to CVXPY; calling it again changes nothing.
 
     Raises
     ------
@@ -27,7 +28,11 @@ def register() -> None:
         If this version of CVXPY lacks what the registration relies on.
     """
     _require_cvxpy()
-    defines.SOLVER_MAP_CONIC.setdefault(NAME, NablaADMM())
+    for name, algorithm in NAMES.items():
+        defines.SOLVER_MAP_CONIC.setdefault(name, NablaADMM(algorithm=algorithm))
+    for status in (FIXED_POINT, PENALTY_METHOD):
+        if status not in settings.SOLUTION_PRESENT:
+            settings.SOLUTION_PRESENT.append(status)
     Problem.register_solve(METHOD, _solve_method)
     _wrap("_construct_chain", _construct_chain)
     _wrap("solve", _solve)
@@ -43,10 +48,9 @@ def _wrap(attribute: str, make: Any) -> None:
 
 def _construct_chain(original: Any) -> Any:
     def chain(self: Problem, solver: Any = None, **kwargs: Any) -> SolvingChain:
-        if isinstance(solver, NablaADMM):
-            return construct_chain(self, solver, **kwargs)
-        if isinstance(solver, str) and solver.upper() == NAME:
-            return construct_chain(self, defines.SOLVER_MAP_CONIC[NAME], **kwargs)
+        ours = _ours(solver)
+        if ours is not None:
+            return construct_chain(self, ours, **kwargs)
         return original(self, solver=solver, **kwargs)
 
     return chain
@@ -59,9 +63,20 @@ def _solve(original: Any) -> Any:
             if "method" in kwargs:
                 raise ValueError("Give either method= or solve_method=, not both.")
             kwargs["method"] = method
+        solver = _ours(kwargs.get("solver"))
+        if solver is not None and compiled_otherwise(self, solver, kwargs):
+            self._cache.invalidate()
         return original(self, *args, **kwargs)
 
     return solve
+
+
+def _ours(solver: Any) -> NablaADMM | None:
+    """The solver behind a name or an instance, if it is one of this library."""
+    if isinstance(solver, NablaADMM):
+        return solver
+    known = isinstance(solver, str) and solver.upper() in NAMES
+    return defines.SOLVER_MAP_CONIC[solver.upper()] if known else None
 
 
 def _solve_method(problem: Problem, *args: Any, **kwargs: Any) -> Any:

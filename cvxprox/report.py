@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from cvxprox.algorithms.monitor import Record
-from cvxprox.algorithms.solve import Result, Session
+from cvxprox.algorithms.session import Session
+from cvxprox.algorithms.solve import Result
+from cvxprox.explanation import Explanation
 
 _COLUMNS = " iter |  primal   |   dual    |    gap    |   objective   | time (s)"
 _RULE = "-" * len(_COLUMNS)
@@ -12,15 +14,13 @@ _RULE = "-" * len(_COLUMNS)
 class Report:
     """Prints the plan at the start, then a row for checks at growing intervals."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, plan: Explanation) -> None:
         options = session.options
-        print(f"{_RULE}\n  cvxprox NABLA_ADMM: the plan\n{_RULE}")
-        print(session.program)
-        print(f"  linear solve: {session.linear_solve.name} ({session.reason})")
-        rule = options.adaptive_rho
-        penalties = ("spectral" if rule else "fixed") if isinstance(rule, bool) else rule
+        print(f"{_RULE}\n  cvxprox: the plan\n{_RULE}")
+        print(plan)
+        penalties = session.schedule if session.schedule is not None else session.rule().name
         print(
-            f"  penalties: {penalties}, rho {options.rho:g}, alpha {options.alpha:g}; equilibration: "
+            f"  penalties: {penalties}, rho {options.rho:g}, alpha {session.alpha:g}; equilibration: "
             f"{options.passes()} passes; acceleration: {options.memory() or 'none'}; "
             f"polish: {'Newton' if session.newton else 'none'}"
         )

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import cvxpy.settings as s
 import numpy as np
+import torch
 from cvxpy.constraints import ExpCone, NonNeg, PowCone3D, SvecPSD, Zero
 from cvxpy.constraints.second_order import SOC
 from cvxpy.error import SolverError
@@ -15,14 +16,30 @@ from cvxpy.reductions.solvers.solver import Solver
 from cvxpy.utilities.psd_utils import TriangleKind
 from torch import Tensor
 
-from cvxprox.algorithms import Point, Result, Session, solve_admm
+from cvxprox.algorithms import Point, Result, Session, solve_program
+from cvxprox.algorithms.registry import ALGORITHMS
+from cvxprox.explanation import explanation
 from cvxprox.options import Options
 from cvxprox.reductions.assemble import Assembled, Assembly, assemble
+from cvxprox.reductions.assemble_structured import AssembledStructured, assemble_structured
 from cvxprox.reductions.parametric import ParametricProgram
 from cvxprox.report import Report
 from cvxprox.status import Status
 
 NAME = "NABLA_ADMM"
+NAMES = {
+    NAME: "admm",
+    "NABLA_LADMM": "ladmm",
+    "NABLA_HQS": "hqs",
+    "NABLA_PDHG": "pdhg",
+    "NABLA_PGD": "pgd",
+    "NABLA_FISTA": "fista",
+}
+"""The names under which CVXPY knows the algorithms."""
+
+FIXED_POINT, PENALTY_METHOD = "fixed_point", "penalty_method"
+"""Statuses of CVXPY problems that CVXPY itself has not."""
+
 CITATION = """@article{lai2023nablaprox,
   title={{$\\nabla$-Prox}: Differentiable proximal algorithm modeling for large-scale optimization},
   author={Lai, Zeqiang and Wei, Kaixuan and Fu, Ying and H{\\"a}rtel, Philipp and Heide, Felix},
@@ -33,6 +50,8 @@ CITATION = """@article{lai2023nablaprox,
 _STATUS = {
     Status.OPTIMAL: s.OPTIMAL,
     Status.OPTIMAL_INACCURATE: s.OPTIMAL_INACCURATE,
+    Status.FIXED_POINT: FIXED_POINT,
+    Status.PENALTY_METHOD: PENALTY_METHOD,
     Status.INFEASIBLE: s.INFEASIBLE,
     Status.UNBOUNDED: s.UNBOUNDED,
     Status.ITERATION_LIMIT: s.USER_LIMIT,
@@ -42,10 +61,11 @@ _STATUS = {
 
 
 class NablaADMM(Solver):
-    """The solver behind ``prob.solve(solver="NABLA_ADMM")``.
+    """The solver behind ``prob.solve(solver="NABLA_ADMM")`` and the other names in `NAMES`.
 
-    An instance, ``prob.solve(solver=cvxprox.NablaADMM(eps_abs=1e-8))``, carries options of its
-    own; options given to `solve` override them.
+    A name stands for an algorithm; the option `algorithm` overrides it. An instance,
+    ``prob.solve(solver=cvxprox.NablaADMM(eps_abs=1e-8))``, carries options of its own; options
+    given to `solve` override them.
 
     Parameters
     ----------
@@ -63,8 +83,9 @@ class NablaADMM(Solver):
         self.options = Options().with_changes(options)
 
     def name(self) -> str:
-        """NABLA_ADMM."""
-        return NAME
+        """NABLA_ADMM, or the name of another algorithm."""
+        names = {algorithm: name for name, algorithm in NAMES.items()}
+        return names.get(self.options.algorithm, NAME)
 
     def import_solver(self) -> None:
         """Everything needed is imported with the package."""
@@ -115,14 +136,16 @@ class NablaADMM(Solver):
                 options = self.options.with_changes(asked)
             except (ValueError, TypeError) as error:
                 raise SolverError(str(error)) from error
-        parametric: ParametricProgram = data[s.PARAM_PROB]
-        assembled = assemble(data["numbers"], parametric.layout, last.assembly if last else None)
-        try:
-            session, start = _session(assembled, options, last if warm_start else None)
-        except ValueError as error:
-            raise SolverError(str(error)) from error
-        report = Report(session) if options.verbose else None
-        result = solve_admm(session, start, report.record if report else None, started)
+        with torch.no_grad():  # operators and networks may be trainable
+            assembled = assemble_program(data, options, last)
+            try:
+                session, start = _session(assembled, options, last if warm_start else None)
+            except ValueError as error:
+                raise SolverError(str(error)) from error
+        report = None
+        if options.verbose:
+            report = Report(session, explanation(session, assembled, data[s.PARAM_PROB]))
+        result = solve_program(session, start, report.record if report else None, started)
         if report:
             report.finish(result)
         if solver_cache is not None:
@@ -154,13 +177,13 @@ class Outcome(NamedTuple):
     """A run and the program that it was run on."""
 
     result: Result
-    assembled: Assembled
+    assembled: Assembled | AssembledStructured
 
 
 class _Memory(NamedTuple):
     """What a problem's solver cache holds between solves."""
 
-    assembly: Assembly
+    assembly: object
     session: Session
     asked: tuple[Options, dict[str, Any]]  # the options as given, which need not be checked again
 
@@ -168,7 +191,32 @@ class _Memory(NamedTuple):
         """A copied problem starts afresh: factorisations cannot be copied."""
 
 
-def _session(assembled: Assembled, options: Options, last: _Memory | None) -> tuple[Session, Point | None]:
+def assemble_program(
+    data: dict[str, Any], options: Options, last: _Memory | None
+) -> Assembled | AssembledStructured:
+    """The program behind the data of a solve, with what fits of the last one."""
+    parametric: ParametricProgram = data[s.PARAM_PROB]
+    part = parametric.structured
+    if part is None:
+        assembly = last.assembly if last else None
+        return assemble(
+            data["numbers"], parametric.layout, assembly if isinstance(assembly, Assembly) else None
+        )
+    form = ALGORITHMS[options.algorithm].form
+    return assemble_structured(
+        data["numbers"],
+        parametric.layout,
+        part,
+        form,
+        options.torch_dtype(),
+        options.torch_device(),
+        options.lane,
+    )
+
+
+def _session(
+    assembled: Assembled | AssembledStructured, options: Options, last: _Memory | None
+) -> tuple[Session, Point | None]:
     """A session for the program, as much as possible from the last solve, and its warm start."""
     program = assembled.program
     if last is None:

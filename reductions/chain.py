@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cvxpy.error import DPPError, SolverError
@@ -26,8 +27,28 @@ from cvxpy.utilities.warn import warn
 
 from cvxprox.reductions.complex_to_real import ComplexToReal
 from cvxprox.reductions.partial_canonicalization import PartialCanonicalization
+from cvxprox.reductions.priors import is_structured, without_priors
 from cvxprox.reductions.recompile import Recompile
 from cvxprox.reductions.stuffing import ProxStuffing
+
+PLAIN_ALGORITHMS = ("hqs", "ladmm", "pdhg", "pgd", "fista")
+"""Algorithms that take sums of squares as they are: CVXPY's forms would add variables and equations."""
+
+
+def wants_operators(solver: Solver, solver_opts: Mapping[str, Any]) -> bool:
+    """Whether the options ask for operators where matrices would do."""
+    lane = solver_opts.get("lane", solver.options.lane)
+    algorithm = solver_opts.get("algorithm", solver.options.algorithm)
+    return lane == "matrix_free" or (lane == "auto" and algorithm in PLAIN_ALGORITHMS)
+
+
+def compiled_otherwise(problem: Problem, solver: Solver, solver_opts: Mapping[str, Any]) -> bool:
+    """Whether what CVXPY keeps of the problem was compiled under options that asked for another form."""
+    chain = problem._cache.solving_chain
+    if chain is None:
+        return False
+    kept = [r.asked for r in chain.reductions if isinstance(r, ProxStuffing)]
+    return bool(kept) and kept[0] != wants_operators(solver, solver_opts)
 
 
 def construct_chain(
@@ -52,7 +73,8 @@ def construct_chain(
     cvxpy.error.DCPError, cvxpy.error.DPPError
         CVXPY's own, if the problem is not DCP (or DGP), or not DPP under `enforce_dpp`.
     """
-    form = make_problem_form(problem, gp, ignore_dpp)
+    judged = without_priors(problem)
+    form = make_problem_form(judged, gp, ignore_dpp)
     if not problem.variables():
         return SolvingChain(reductions=[ConstantSolver()])
     if form.is_mixed_integer():
@@ -77,7 +99,7 @@ def construct_chain(
     if isinstance(problem.objective, Maximize):
         reductions.append(FlipObjective())
 
-    if ignore_dpp or not problem.is_dpp("dgp" if gp else "dcp", quad_form_dpp="qp"):
+    if ignore_dpp or not judged.is_dpp("dgp" if gp else "dcp", quad_form_dpp="qp"):
         if not ignore_dpp and enforce_dpp:
             raise DPPError(DPP_ERROR_MSG)
         if not ignore_dpp:
@@ -89,13 +111,15 @@ def construct_chain(
     use_quad_obj = (solver_opts or {}).get("use_quad_obj", solver.options.use_quad_obj)
     quad_obj = bool(use_quad_obj) and form.has_quadratic_objective()
     _, exact, approximate = expand_cones(form.cones(quad_obj=quad_obj).copy(), supported)
-    reductions.append(PartialCanonicalization(quad_obj, context))
+    asked = wants_operators(solver, solver_opts or {})
+    structured = asked or is_structured(problem)
+    reductions.append(PartialCanonicalization(quad_obj, context, structured))
     reductions.append(CvxAttr2Constr(reduce_bounds=True))
     if exact:
         reductions.append(ExactCone2Cone(target_cones=exact, solver_context=context))
     if approximate:
         reductions.append(ApproxCone2Cone(target_cones=approximate))
     reductions.append(EliminateZeroSized())
-    reductions.append(ProxStuffing(quad_obj, canon_backend))
+    reductions.append(ProxStuffing(quad_obj, canon_backend, structured, asked))
     reductions.append(solver)
     return SolvingChain(reductions=reductions, solver_context=context)

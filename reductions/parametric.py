@@ -12,6 +12,7 @@ from cvxpy.cvxcore.python import canonInterface
 from cvxpy.expressions.constants.parameter import Parameter
 
 from cvxprox.reductions.layout import Layout
+from cvxprox.reductions.structured import StructuredPart
 
 _NOT_FINITE = "Problem data contains NaN or Inf. Check your parameter values and constants."
 
@@ -127,10 +128,14 @@ class ParametricProgram:
     columns : int
         Length of x with the placeholders.
     kept : ndarray of int
-        Columns that are not placeholders.
+        Columns that are not placeholders, in the order of x.
     parameters : list of Parameter
     parameter_offsets : dict
         Position in the parameter vector by id.
+    structured : StructuredPart or None
+        The terms whose operators are not in A.
+    names : tuple of (name, shape)
+        The variables.
     """
 
     P: ParametricMatrix | None
@@ -144,6 +149,8 @@ class ParametricProgram:
     parameters: list[Parameter]
     parameter_offsets: dict[int, int]
     stale: bool = False
+    structured: StructuredPart | None = None
+    names: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def evaluate(self) -> StuffedData:
         """The numbers at the current values of the parameters.
@@ -156,9 +163,11 @@ class ParametricProgram:
         theta = self._theta()
         costs = self.q(theta)
         P = None if self.P is None else self.P.matrix(theta)
-        data = StuffedData(
-            P, costs[:-1], float(costs[-1]), self.A.matrix(theta), self.A.shift(theta), self.kept
-        )
+        A, order = self.A.matrix(theta), None if self.structured is None else self.structured.order
+        if order is not None:
+            A = A[:, order] if A.nnz else A
+            P = P[order][:, order] if P is not None and P.nnz else None
+        data = StuffedData(P, costs[:-1], float(costs[-1]), A, self.A.shift(theta), self.kept)
         data.check(self.layout)
         return data
 

@@ -8,10 +8,14 @@ from cvxpy.atoms.affine.index import special_index
 from cvxpy.atoms.atom import Atom
 from cvxpy.atoms.elementwise.huber import huber
 from cvxpy.atoms.norm1 import norm1
+from cvxpy.atoms.quad_form import QuadForm
 from cvxpy.constraints.constraint import Constraint
 from cvxpy.constraints.nonpos import Inequality
 from cvxpy.expressions.constants.constant import Constant
 from cvxpy.expressions.expression import Expression
+from cvxpy.expressions.variable import Variable
+from cvxpy.problems.objective import Minimize
+from cvxpy.problems.problem import Problem
 from cvxpy.reductions.dcp2cone.canonicalizers import CANON_METHODS
 from cvxpy.reductions.dcp2cone.canonicalizers.quad import QUAD_CANON_METHODS
 from cvxpy.reductions.dcp2cone.dcp2cone import Dcp2Cone
@@ -19,12 +23,16 @@ from cvxpy.reductions.utilities import special_index_canon
 from cvxpy.utilities.canonical import Canonical
 from cvxpy.utilities.solver_context import SolverInfo
 
+from cvxprox.atoms.function import FunctionAtom
+from cvxprox.atoms.linear import LinearAtom
 from cvxprox.errors import ReductionError
 from cvxprox.reductions.norm_balls import ball_of, is_ball
+from cvxprox.reductions.priors import is_prior
 from cvxprox.reductions.prox_of import prox_of
-from cvxprox.reductions.prox_term import Placeholder, ProxTerm
+from cvxprox.reductions.prox_term import AtomTerm, Placeholder, ProxTerm
 
 _NO_PROX = prox_of.dispatch(object)
+_SUMS_OF_SQUARES = {kind for kind in QUAD_CANON_METHODS if kind is not QuadForm}
 
 
 def may_have_prox(atom: object) -> bool:
@@ -66,14 +74,26 @@ class PartialCanonicalization(Dcp2Cone):
         Keep quadratic terms as a quadratic form; otherwise they become prox terms.
     solver_context : SolverInfo
         The cones that the solver takes.
+    structured : bool
+        Whether some operators stay operators. Then sums of squares are prox terms here, and
+        whether they end in the quadratic form is decided when the operators are known.
     """
 
-    def __init__(self, quad_obj: bool, solver_context: SolverInfo) -> None:
+    def __init__(self, quad_obj: bool, solver_context: SolverInfo, structured: bool = False) -> None:
         super().__init__(quad_obj=quad_obj, solver_context=solver_context)
+        self.structured = structured
         # affine, though CVXPY lowers it here: the head of the objective goes on below it
         self.cone_canon_methods = {k: v for k, v in CANON_METHODS.items() if k is not special_index}
         if quad_obj:  # the prox of huber needs neither of the two variables of its quadratic form
-            self.quad_canon_methods = {k: v for k, v in QUAD_CANON_METHODS.items() if k is not huber}
+            dropped = _SUMS_OF_SQUARES | {huber} if structured else {huber}
+            self.quad_canon_methods = {k: v for k, v in QUAD_CANON_METHODS.items() if k not in dropped}
+
+    def accepts(self, problem: Problem) -> bool:
+        """Minimisations that are DCP once every non-convex prior is taken for a number of its own.
+
+        Non-convex atoms are judged where they stand, in `canonicalize_expr`.
+        """
+        return isinstance(problem.objective, Minimize)
 
     def canonicalize_tree(
         self, expr: Canonical, affine_above: bool, *caches: dict
@@ -85,10 +105,27 @@ class PartialCanonicalization(Dcp2Cone):
             spec = ball_of(atom, argument, radius)
             if spec is not None:
                 return ProxTerm(argument, *spec.data, spec, None, expr), constraints
+        if affine_above and isinstance(expr, FunctionAtom) and not expr.is_constant():
+            return self._atom_term(expr, *caches)
+        if is_prior(expr):
+            raise ReductionError(
+                f"`{expr}` stands where it is not added to the objective. A prior without a known curvature "
+                "can only be a term of the objective: minimize(f(x) + weight * prior(x))."
+            )
         if affine_above and isinstance(expr, norm1) and _redundant(expr):
             total = cp.sum(expr.args[0], axis=expr.axis, keepdims=expr.keepdims)
             return self.canonicalize_tree(total, affine_above, *caches)
         return super().canonicalize_tree(expr, affine_above, *caches)
+
+    def _atom_term(self, expr: FunctionAtom, *caches: dict) -> tuple[Canonical, list[Constraint]]:
+        argument, constraints = self.canonicalize_tree(expr.args[0], False, *caches)
+        if is_prior(expr) and not expr.args[0].is_affine():
+            raise ReductionError(
+                f"the argument of `{expr}` is {expr.args[0].curvature.lower()}, not affine. Introduce a "
+                "variable that equals it."
+            )
+        placeholder = Placeholder(expr.shape)
+        return placeholder, [*constraints, AtomTerm(argument, *expr.args[1:], expr, placeholder)]
 
     def canonicalize_expr(
         self, expr: Expression, args: list[Expression], affine_above: bool
@@ -103,6 +140,10 @@ class PartialCanonicalization(Dcp2Cone):
                     data = [Constant(d) if not isinstance(d, Expression) else d for d in spec.data]
                     argument = args[0] if spec.argument is None else spec.argument
                     return placeholder, [ProxTerm(argument, *data, spec, placeholder, expr)]
+        if affine_above and isinstance(expr, LinearAtom) and not expr.is_constant():
+            # the objective's linear part is a vector: an operator there needs a variable of its own
+            image = Variable(expr.shape)
+            return image, [image == expr.copy(args)]
         if isinstance(expr, special_index) and not expr.is_constant():
             return special_index_canon(expr, args)
         atom = isinstance(expr, Atom) and not isinstance(expr, AffAtom) and not expr.is_constant()

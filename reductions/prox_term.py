@@ -12,7 +12,9 @@ from cvxpy.constraints.constraint import Constraint
 from cvxpy.expressions.expression import Expression
 from cvxpy.utilities.canonical import Canonical
 
+from cvxprox.atoms.function import FunctionAtom
 from cvxprox.prox import ProxFunction
+from cvxprox.reductions.describe import describe
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +78,13 @@ class ProxTerm(Constraint):
         self.origin: Canonical = origin
         super().__init__(list(expressions), constr_id)
 
-    def get_data(self) -> list[ProxSpec | Placeholder | Canonical | None]:
+    def get_data(self) -> list[Any]:
         """What `copy` needs beside the arguments."""
         return [self.spec, self.placeholder, self.origin]
 
     def name(self) -> str:
-        """The term as the user wrote it."""
-        return str(self.origin)
+        """The term in few words."""
+        return describe(self.origin)
 
     def is_dcp(self, dpp: bool = False) -> bool:
         """Prox terms are made from DCP atoms with affine arguments only."""
@@ -100,3 +102,22 @@ class ProxTerm(Constraint):
     def residual(self) -> None:
         """Not defined: the term is part of the objective."""
         return None
+
+
+class AtomTerm(ProxTerm):
+    """``placeholder == atom`` in the objective, for an atom that gives its prox form itself.
+
+    ``args[0]`` is the atom's argument, ``args[1:]`` are its data. `prox_form` of the atom is asked at every
+    solve, with the numbers of the data.
+    """
+
+    def __init__(self, *args: Any, constr_id: int | None = None) -> None:
+        *expressions, atom, placeholder = args
+        self.atom: FunctionAtom = atom
+        self.placeholder = placeholder
+        self.origin = atom
+        Constraint.__init__(self, list(expressions), constr_id)
+
+    def get_data(self) -> list[Any]:
+        """What `copy` needs beside the arguments."""
+        return [self.atom, self.placeholder]

@@ -17,7 +17,8 @@ from cvxpy.expressions.expression import Expression
 from cvxpy.expressions.variable import Variable
 from torch import Tensor
 
-import cvxprox.reductions.torch_operator_arrangement  # noqa: F401  (registers)
+import cvxprox.reductions.torch_operator_arrangement
+import cvxprox.reductions.torch_operator_atoms  # noqa: F401  (registers)
 from cvxprox.errors import ReductionError
 from cvxprox.operators import SparseMatrix
 from cvxprox.reductions.torch_operator import TorchFunction, torch_operator

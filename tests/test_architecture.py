@@ -22,18 +22,29 @@ TORCH_SIDE: dict[str, set[str]] = {
     "status": set(),
     "options": {"errors"},
     "operators": {"errors"},
-    "prox": {"errors"},
+    "prox": {"errors", "operators"},
     "program": {"errors", "operators", "prox"},
     "linear_solve": {"errors", "operators", "prox", "program"},
     "algorithms": {"errors", "status", "options", "operators", "prox", "program", "linear_solve"},
+    "planning": {"errors", "operators", "prox", "program", "linear_solve", "algorithms"},
+    "denoisers": {"errors"},
+    "plot": set(),
+    "explain_plot": {"operators", "program"},
 }
 CVXPY_SIDE: dict[str, set[str]] = {
-    "reductions": {"errors", "operators", "prox", "program"},
-    "report": {*TORCH_SIDE, "reductions"},
-    "solver": {*TORCH_SIDE, "reductions", "report"},
-    "registration": {*TORCH_SIDE, "reductions", "report", "solver"},
-    "__init__": {*TORCH_SIDE, "reductions", "report", "solver", "registration"},
-}
+    "atoms": {"errors", "operators", "prox", "denoisers"},
+    "template": set(),
+    "reductions": {"errors", "operators", "prox", "program", "planning", "atoms"},
+    "explanation": {*TORCH_SIDE, "reductions"},
+    "report": {*TORCH_SIDE, "explanation"},
+    "solver": {*TORCH_SIDE, "reductions", "explanation", "report"},
+    "registration": {*TORCH_SIDE, "reductions", "solver"},
+    "explain": {*TORCH_SIDE, "reductions", "explanation", "solver"},
+    "__init__": {
+        *TORCH_SIDE, "atoms", "template", "reductions", "explanation", "report", "solver", "registration",
+        "explain",
+    },
+}  # fmt: skip
 ALLOWED = TORCH_SIDE | CVXPY_SIDE
 
 

@@ -49,7 +49,7 @@ BAD_VALUES: list[tuple[str, Any, str]] = [
     ("adaptive_rho", "sometimes", "True, False or one of .*'spectral', 'scalar'.*, not 'sometimes'"),
     ("scaling", -1, "a bool or an integer >= 0, not -1"),
     ("acceleration", 1.5, "a bool or an integer >= 0, not 1.5"),
-    ("linear_solver", "lu", "one of .*'auto', 'qdldl', 'dense', 'cg'.*, not 'lu'"),
+    ("linear_solver", "lu", "one of .*'auto', 'qdldl', 'dense', 'spectral', 'cg', 'minres'.*, not 'lu'"),
     ("polish", "maybe", "not 'maybe'"),
     ("callback", 3, "None or callable, not 3"),
     ("use_quad_obj", "no", "True or False, not 'no'"),

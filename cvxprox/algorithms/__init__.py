@@ -1,13 +1,32 @@
 """Algorithms as pure steps, the loop, and what watches over it."""
 
 from cvxprox.algorithms.admm import ADMM as ADMM
+from cvxprox.algorithms.admm_vxu import ADMMVXU as ADMMVXU
 from cvxprox.algorithms.anderson import Accelerated as Accelerated
 from cvxprox.algorithms.base import Algorithm as Algorithm
+from cvxprox.algorithms.base import Setup as Setup
+from cvxprox.algorithms.base import Splitting as Splitting
+from cvxprox.algorithms.fista import FISTA as FISTA
+from cvxprox.algorithms.form import Form as Form
+from cvxprox.algorithms.half_quadratic import HalfQuadraticSplitting as HalfQuadraticSplitting
 from cvxprox.algorithms.iterate import iterate as iterate
+from cvxprox.algorithms.linearised_admm import LinearisedADMM as LinearisedADMM
+from cvxprox.algorithms.primal_dual import PrimalDualHybridGradient as PrimalDualHybridGradient
+from cvxprox.algorithms.proximal_gradient import ProximalGradient as ProximalGradient
+from cvxprox.algorithms.registry import ALGORITHMS as ALGORITHMS
+from cvxprox.algorithms.registry import refuse as refuse
 from cvxprox.algorithms.residuals import Point as Point
 from cvxprox.algorithms.residuals import Residuals as Residuals
 from cvxprox.algorithms.residuals import Tolerances as Tolerances
 from cvxprox.algorithms.residuals import residuals as residuals
+from cvxprox.algorithms.rows import program_is_assembled as program_is_assembled
+from cvxprox.algorithms.schedule import Constant as Constant
+from cvxprox.algorithms.schedule import Custom as Custom
+from cvxprox.algorithms.schedule import Doubling as Doubling
+from cvxprox.algorithms.schedule import LogDescent as LogDescent
+from cvxprox.algorithms.schedule import Schedule as Schedule
+from cvxprox.algorithms.schedule import Setting as Setting
+from cvxprox.algorithms.scheduled import Scheduled as Scheduled
+from cvxprox.algorithms.session import Session as Session
 from cvxprox.algorithms.solve import Result as Result
-from cvxprox.algorithms.solve import Session as Session
-from cvxprox.algorithms.solve import solve_admm as solve_admm
+from cvxprox.algorithms.solve import solve_program as solve_program

@@ -1,17 +1,22 @@
-"""The interface of an algorithm: pure steps, no loop."""
+"""The interfaces of algorithms: pure steps, no loop."""
 
 from __future__ import annotations
 
 import abc
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 from torch import Tensor
 
+from cvxprox.algorithms.form import Form
 from cvxprox.algorithms.residuals import Point
+from cvxprox.algorithms.scaling import Metric
+from cvxprox.linear_solve import LinearSolve
+from cvxprox.program import ProxProgram
 
 
 class Algorithm(abc.ABC):
-    """A fixed-point iteration on a `ProxProgram`.
+    """A fixed-point iteration.
 
     The library has one loop, `cvxprox.algorithms.iterate`. `step` holds arithmetic only and
     returns a new state: acceleration, adaptation and differentiation are built around it.
@@ -36,3 +41,71 @@ class Algorithm(abc.ABC):
     @abc.abstractmethod
     def replace_fixed_point(self, state: Any, vector: Tensor) -> Any:
         """The state with another fixed-point vector."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    r"""What splittings of a program are made from.
+
+    Attributes
+    ----------
+    program : ProxProgram
+    metric : Metric
+        The equilibration, by which steps differ between columns and rows.
+    sigma : Tensor, shape (n,)
+        Weights of a small proximal term in x, for methods with a linear solve.
+    rho : Tensor, shape (m,)
+        Penalties of the rows of :math:`Kx + b = z`, constant on every point of a non-separable function.
+    alpha : float
+        Over-relaxation, in (0, 2).
+    linear_solve : LinearSolve
+    restart : bool
+        Whether momentum is restarted.
+    """
+
+    program: ProxProgram
+    metric: Metric
+    sigma: Tensor
+    rho: Tensor
+    alpha: float
+    linear_solve: LinearSolve
+    restart: bool = True
+
+
+class Splitting(Algorithm):
+    r"""A proximal algorithm for a `ProxProgram`, with a penalty :math:`\rho_i` for every row of z.
+
+    States have the attributes `rho` and `factor` (what depends on the penalties only, kept between
+    solves; None where nothing is worth keeping). All points satisfy
+    :math:`y = \rho(v - z),\ z = \mathrm{prox}_{g/\rho}(v)` for some v, so that
+    :math:`y \in \partial g(z)`.
+
+    Attributes
+    ----------
+    form : Form
+        What programs it takes.
+    program : ProxProgram
+    rho : Tensor, shape (m,)
+        The initial penalties.
+    """
+
+    form: ClassVar[Form]
+    program: ProxProgram
+    rho: Tensor
+
+    @abc.abstractmethod
+    def init(self, start: Point | None = None, rho: Tensor | None = None) -> Any:
+        """The state before the first step, from a warm start and with other penalties if given."""
+
+    @classmethod
+    @abc.abstractmethod
+    def prepare(cls, setup: Setup) -> Self:
+        """The algorithm for a program; norms are computed here, nothing is factored."""
+
+    @abc.abstractmethod
+    def with_penalties(self, state: Any, rho: Tensor) -> Any:
+        """New penalties at the same point."""
+
+    @abc.abstractmethod
+    def remember(self, state: Any, point: Point) -> Any:
+        """The state, of which `point` is the point, spared to compute it again."""

@@ -37,7 +37,7 @@ def primal_infeasibility(program: ProxProgram, metric: Metric, y: Tensor) -> Ray
     y = y.clone()
     for block in program.blocks:
         points = block.points(y)
-        y[block.start : block.stop] = (points - block.function.domain_recession(points)).reshape(-1)
+        y[block.start : block.stop] = block.rows(points - block.function.domain_recession(points))
     size = _largest(y / metric.e)
     if not 0 < size < math.inf:
         return None
@@ -69,7 +69,7 @@ def dual_infeasibility(program: ProxProgram, metric: Metric, x: Tensor) -> Ray |
         points = block.points(image)
         inside = block.function.recession_domain(points)
         scale = metric.e[block.start : block.stop]
-        distance = max(distance, _largest(scale * (points - inside).reshape(-1)))
+        distance = max(distance, _largest(scale * block.rows(points - inside)))
         if block.weight is not None:
             growth = block.function.recession(inside, 1e-9 * _largest(image))
             slope += float((block.weight * growth).nan_to_num(nan=0.0, posinf=math.inf).sum())

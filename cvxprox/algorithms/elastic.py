@@ -40,7 +40,7 @@ def elastic_certificate(elastic: ProxProgram, z: Tensor) -> Tensor:
         points = block.points(z)
         assert isinstance(block.function, SquaredDistance) and block.weight is not None
         weight = block.function.expand(block.weight, points)
-        y[block.start : block.stop] = (weight * (points - block.function.project(points))).reshape(-1)
+        y[block.start : block.stop] = block.rows(weight * (points - block.function.project(points)))
     return y
 
 

@@ -6,6 +6,7 @@ import abc
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ EQUALITY_FACTOR = 1e3
 class PenaltyRule(abc.ABC):
     """Proposes multipliers of the penalties, in the scaled program."""
 
+    name: ClassVar[str]
+
     @abc.abstractmethod
     def propose(
         self, iteration: int, multiplier: Tensor, old: Point, new: Point, current: Residuals
@@ -33,6 +36,8 @@ class PenaltyRule(abc.ABC):
 
 class FixedPenalties(PenaltyRule):
     """The penalties stay."""
+
+    name: ClassVar[str] = "fixed"
 
     def propose(
         self, iteration: int, multiplier: Tensor, old: Point, new: Point, current: Residuals
@@ -58,6 +63,8 @@ class SpectralPenalties(PenaltyRule):
     as large as the smallest before, the penalties return to their initial values and one factor
     for all rows (`ScalarPenalty`) adapts them from there.
     """
+
+    name: ClassVar[str] = "spectral"
 
     program: ProxProgram
     metric: Metric
@@ -122,6 +129,8 @@ class ScalarPenalty(PenaltyRule):
     Stellato et al., *OSQP* (2020), section 5.2.
     """
 
+    name: ClassVar[str] = "scalar"
+
     interval: int = 100
     threshold: float = 5.0
 
@@ -150,9 +159,8 @@ def equality_rows(program: ProxProgram) -> Tensor:
     rows = torch.zeros(program.rows, dtype=torch.bool, device=program.b.device)
     for block in program.blocks:
         if isinstance(block.function, Box):
-            rows[block.start : block.stop] = (block.function.lower == block.function.upper).expand(
-                block.shape
-            )
+            equal = (block.function.lower == block.function.upper).expand(block.shape)
+            rows[block.start : block.stop] = block.rows(equal)
     return rows
 
 
@@ -167,6 +175,7 @@ def _rms(v: Tensor) -> Tensor:
 def _geometric_mean_per_point(program: ProxProgram, rows: Tensor) -> Tensor:
     for block in program.blocks:
         if block.function.ndim:
-            points = rows[block.start : block.stop].view(block.shape[0], -1)
-            points.copy_(points.log().mean(dim=1, keepdim=True).exp().expand_as(points))
+            points = block.points(rows)
+            own = tuple(range(1, points.dim()))
+            points.copy_(points.log().mean(dim=own, keepdim=True).exp().expand_as(points))
     return rows

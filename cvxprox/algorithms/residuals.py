@@ -10,10 +10,14 @@ import torch
 from torch import Tensor
 
 from cvxprox.algorithms.scaling import Metric
+from cvxprox.operators import LinearOperator, Stacked
 from cvxprox.program import ProxProgram
 
 LENIENCE = 100.0
 """How much larger than the tolerance the dual residual in equilibrated units may be."""
+
+LARGE = 4096
+"""Entries from which the extremes of a vector are found much faster than its infinity norm."""
 
 
 class Point(NamedTuple):
@@ -41,8 +45,10 @@ class Residuals:
 
     * primal: :math:`\|Kx + b - z\|`, relative to :math:`\max(\|Kx\|, \|z\|, \|b\|)`, for every block
       of rows by itself (`blocks` holds the pairs)
-    * dual: :math:`\|Px + q + K^Ty\|`, relative to :math:`\max(\|Px\|, \|K^Ty\|, \|q\|)`
-    * gap: :math:`|p - d|`, relative to :math:`\max(|p|, |d|)`
+    * dual: :math:`\|Px + q + K^Ty\|`, relative to :math:`\max(\|Px\|, \|K^Ty\|, \|q\|)`; where K is
+      stacked of pieces, to the largest :math:`\|K_j^Ty_j\|`
+    * gap: :math:`|p - d|`, relative to :math:`\max(|p|, |d|)`; NaN for programs that are not convex, which
+      then does not count
 
     `equilibrated` is the larger of the first two with rows and columns in the units of the
     equilibrated program, relative to the norms there, the dual one divided by `LENIENCE`: rows of
@@ -66,7 +72,9 @@ class Residuals:
 
     def ratio(self, tol: Tolerances) -> float:
         """The largest residual in units of its tolerance; optimal when at most 1."""
-        pairs = [*self.blocks, (self.dual, self.dual_scale), (self.gap, self.gap_scale)]
+        pairs = [*self.blocks, (self.dual, self.dual_scale)]
+        if not math.isnan(self.gap):
+            pairs.append((self.gap, self.gap_scale))
         ratios = [_quotient(r, tol.absolute + tol.relative * scale) for r, scale in pairs]
         ratios.append(self.equilibrated / max(tol.absolute, tol.relative))
         return max(ratios) if all(map(math.isfinite, ratios)) else math.inf
@@ -76,7 +84,7 @@ class Residuals:
         return (
             self.primal <= other.primal + slack * self.primal_scale
             and self.dual <= other.dual + slack * self.dual_scale
-            and self.gap <= other.gap + slack * self.gap_scale
+            and (math.isnan(self.gap) or self.gap <= other.gap + slack * self.gap_scale)
             and self.equilibrated <= other.equilibrated + slack
         )
 
@@ -85,13 +93,14 @@ def residuals(program: ProxProgram, point: Point, metric: Metric | None = None) 
     """Evaluate the residuals of `point`; `metric` is the equilibration of the program."""
     x, z, y = point
     q, b = program.q, program.b
-    Kx, Ky = program.K.forward(x), program.K.adjoint(y)
+    Kx, parts = program.K.forward(x), _adjoint_parts(program.K, y)
+    Ky = parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
     Px = None if program.P is None else program.P.forward(x)
     gradient = q if Px is None else Px + q
-    linear, curved = _number(x @ q), 0.0 if Px is None else _number(x @ Px)
+    linear, curved = _dot(x, q), 0.0 if Px is None else _dot(x, Px)
     value = 0.5 * curved + linear + program.offset
     value += sum(_number(term) for _, term in program.terms(z))
-    gap = _number(curved + linear + _number(y @ z) - _number(y @ b))
+    gap = _number(curved + linear + _dot(y, z) - _dot(y, b))
     primal, dual = Kx + b - z, gradient + Ky
     equilibrated = 0.0
     if metric is not None:
@@ -106,9 +115,9 @@ def residuals(program: ProxProgram, point: Point, metric: Metric | None = None) 
     return Residuals(
         primal=max((r for r, _ in blocks), default=0.0),
         dual=_largest(dual),
-        gap=abs(gap),
+        gap=abs(gap) if program.convex else math.nan,
         primal_scale=max((scale for _, scale in blocks), default=0.0),
-        dual_scale=max(0.0 if Px is None else _largest(Px), _largest(Ky), _largest(q)),
+        dual_scale=max(0.0 if Px is None else _largest(Px), _largest(q), *map(_largest, parts)),
         gap_scale=max(abs(value), abs(value - gap)),
         objective=value,
         equilibrated=equilibrated,
@@ -118,12 +127,27 @@ def residuals(program: ProxProgram, point: Point, metric: Metric | None = None) 
     )
 
 
+def _adjoint_parts(K: LinearOperator, y: Tensor) -> list[Tensor]:
+    """Terms whose sum is :math:`K^*y`: those of the pieces of a stacked operator."""
+    if isinstance(K, Stacked) and K.blocks:
+        return [block.adjoint(piece) for block, piece in zip(K.blocks, K.split(y), strict=True)]
+    return [K.adjoint(y)]
+
+
 def _quotient(residual: float, tolerance: float) -> float:
     return residual / tolerance if tolerance > 0 else (0.0 if residual == 0 else math.inf)
 
 
 def _largest(v: Tensor) -> float:
-    return _number(torch.linalg.vector_norm(v, torch.inf)) if v.numel() else 0.0
+    if v.numel() < LARGE:
+        return _number(torch.linalg.vector_norm(v, torch.inf)) if v.numel() else 0.0
+    low, high = torch.aminmax(v)
+    return max(_number(-low), _number(high), 0.0)
+
+
+def _dot(a: Tensor, b: Tensor) -> float:
+    """The inner product, in double precision: large terms of opposite signs leave the gap."""
+    return _number(a.double() @ b.double())
 
 
 def _number(value: Tensor | float) -> float:

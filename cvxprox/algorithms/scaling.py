@@ -9,6 +9,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from cvxprox.algorithms.rows import curvature, piece_norm, program_is_assembled
+from cvxprox.linear_solve.pieces import pieces
 from cvxprox.operators import as_sparse
 from cvxprox.program import ProxProgram
 
@@ -44,11 +46,15 @@ class Metric:
 def equilibrate(program: ProxProgram, passes: int) -> Metric:
     """Ruiz equilibration of the KKT matrix in the infinity norm, one `e` per non-separable point.
 
+    Where the matrices are not assembled, `d` is 1 and `e` one number for every piece of K.
+
     References
     ----------
     Ruiz, *A scaling algorithm to equilibrate both rows and columns norms in matrices* (2001);
     Stellato et al., *OSQP* (2020), section 5.1.
     """
+    if not program_is_assembled(program):
+        return _by_pieces(program, bool(passes))
     K = as_sparse(program.K)
     P = None if program.P is None else as_sparse(program.P)
     m, n = K.shape
@@ -68,6 +74,20 @@ def equilibrate(program: ProxProgram, passes: int) -> Metric:
             break
     cost = _cost_scale(program, curvature, d, e)
     return Metric(torch.from_numpy(d).to(program.q), torch.from_numpy(e).to(program.q), cost)
+
+
+def _by_pieces(program: ProxProgram, scaled: bool) -> Metric:
+    r"""`e` is :math:`1/\|K_j\|` on piece j; c brings the quadratic and the weights to 1 at most."""
+    d = program.q.new_ones(()).expand(program.variables)
+    scales = [1 / max(piece_norm(piece), 1e-8) if scaled else 1.0 for piece in pieces(program.K)]
+    sizes = [piece.shape_out[0] for piece in pieces(program.K)]
+    parts = [program.b.new_tensor(s).expand(k) for s, k in zip(scales, sizes, strict=True)]
+    e = parts[0] if len(parts) == 1 else torch.cat(parts)
+    size = max(float(program.q.abs().max()) if program.q.numel() else 0.0, curvature(program.P, d))
+    for block in program.blocks:
+        if block.weight is not None:
+            size = max(size, float((block.weight / block.per_point(e)).mean()))
+    return Metric(d, e, min(max(1 / size, 1e-8), 1e8) if size > 0 else 1.0)
 
 
 def _cost_scale(program: ProxProgram, curvature: sp.csr_array | None, d: np.ndarray, e: np.ndarray) -> float:
@@ -99,6 +119,6 @@ def _per_point(program: ProxProgram, rows: np.ndarray) -> np.ndarray:
     """Replace the rows of a point of a non-separable function by their largest."""
     for block in program.blocks:
         if block.function.ndim:
-            points = rows[block.start : block.stop].reshape(block.shape[0], -1)
-            points[:] = points.max(axis=1, keepdims=True)
+            points = block.points(torch.from_numpy(rows)).numpy()  # a view
+            points[:] = points.max(axis=tuple(range(1, points.ndim)), keepdims=True)
     return rows

@@ -2,88 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from cvxprox.linear_solve.base import LinearSolve
-from cvxprox.operators import diagonal, weighted_column_norms
-from cvxprox.program import ProxProgram
-
-
-@dataclass
-class CGState:
-    """The system, its Jacobi preconditioner and the last solution, the next warm start."""
-
-    program: ProxProgram
-    sigma: Tensor
-    rho: Tensor
-    jacobi: Tensor
-    solution: Tensor
-    calls: int = field(default=0)
+from cvxprox.linear_solve.krylov import Krylov, KrylovState
 
 
 @dataclass(frozen=True)
-class ConjugateGradient(LinearSolve):
-    r"""Solve :math:`(P + \Sigma + K^T R K)\, x = f + K^T R r` by Jacobi-preconditioned CG.
+class ConjugateGradient(Krylov):
+    """Preconditioned conjugate gradients; the tolerance is on the 2-norm of the residual.
 
-    Warm-started at the previous solution. The residual is brought below
-    ``tolerance * min(1, k**-1.5)`` of the right-hand side in the k-th call: summable errors keep
-    the convergence of ADMM (Eckstein and Bertsekas, 1992).
-
-    Parameters
+    References
     ----------
-    tolerance : float
-        Relative residual of the first call.
-    floor : float
-        Smallest relative residual asked for.
-    max_iter : int
-        Iterations in one call at most.
+    Saad, *Iterative Methods for Sparse Linear Systems* (2003), algorithm 9.1.
     """
-
-    tolerance: float = 1e-2
-    floor: float = 1e-12
-    max_iter: int = 500
 
     name = "conjugate gradients"
 
-    def init(self, program: ProxProgram, sigma: Tensor, rho: Tensor) -> CGState:
-        """The diagonal of the matrix is the preconditioner."""
-        scale = sigma + weighted_column_norms(program.K, rho)
-        if program.P is not None:
-            scale = scale + diagonal(program.P)
-        return CGState(program, sigma, rho, 1 / scale, torch.zeros_like(program.q))
-
-    def update(self, state: CGState, program: ProxProgram, sigma: Tensor, rho: Tensor) -> CGState:
-        """New penalties, the old warm start."""
-        new = self.init(program, sigma, rho)
-        new.solution, new.calls = state.solution, state.calls
-        return new
-
-    def solve(self, state: CGState, f: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
-        """CG from the last solution."""
-        K = state.program.K
-        state.calls += 1
-        rhs = f + K.adjoint(state.rho * r)
-        x = state.solution.clone()
-        residual = rhs - self._apply(state, x)
-        target = max(self.tolerance * state.calls**-1.5, self.floor) * float(rhs.norm())
-        z = state.jacobi * residual
-        direction, energy = z.clone(), residual @ z
-        for _ in range(self.max_iter):
-            if float(residual.norm()) <= target:
-                break
-            image = self._apply(state, direction)
-            step = energy / (direction @ image)
-            x += step * direction
-            residual -= step * image
-            z = state.jacobi * residual
+    def iterate(self, state: KrylovState, rhs: Tensor, x: Tensor, tolerance: float) -> tuple[Tensor, int]:
+        """One product with the matrix, one preconditioner and one test on the host per iteration."""
+        target = tolerance * torch.linalg.vector_norm(rhs)
+        residual = rhs - state.apply(x) if state.calls > 1 else rhs  # the first start is zero
+        energy = direction = None
+        for count in range(self.max_iter):
+            if bool(torch.linalg.vector_norm(residual) <= target):
+                return x, count
+            z = state.precondition(residual)
             energy, old = residual @ z, energy
-            direction = z + (energy / old) * direction
-        state.solution = x
-        return x, K.forward(x) - r
-
-    def _apply(self, state: CGState, x: Tensor) -> Tensor:
-        K = state.program.K
-        return state.program.quadratic(x) + state.sigma * x + K.adjoint(state.rho * K.forward(x))
+            direction = z if direction is None else torch.addcmul(z, direction, energy / old)
+            image = state.apply(direction)
+            step = energy / (direction @ image)
+            x = torch.addcmul(x, direction, step)
+            residual = torch.addcmul(residual, image, step, value=-1)
+        return x, self.max_iter

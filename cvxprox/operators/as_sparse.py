@@ -66,6 +66,14 @@ def _check_complex_linear(K: LinearOperator) -> None:
         )
 
 
+def along_axis(matrix: np.ndarray | sp.sparray, shape: tuple[int, ...], axis: int) -> sp.csr_array:
+    """A matrix acting along a negative axis of tensors of some shape, on their entries in C order."""
+    axis += len(shape)
+    before = sp.eye_array(math.prod(shape[:axis]), dtype=matrix.dtype)
+    after = sp.eye_array(math.prod(shape[axis + 1 :]), dtype=matrix.dtype)
+    return sp.csr_array(sp.kron(sp.kron(before, sp.csr_array(matrix)), after))
+
+
 @as_sparse.register
 def _(K: Identity) -> sp.csr_array:
     return sp.csr_array(sp.eye_array(math.prod(K.shape_in), dtype=_numpy_dtype(K)))
@@ -84,6 +92,9 @@ def _(K: Sum) -> sp.csr_array:
 
 @as_sparse.register
 def _(K: Composed) -> sp.csr_array:
+    if K.outer.dtype_in.is_complex and not K.outer.dtype_out.is_complex:
+        # A real part: of a complex matrix on real vectors there is a matrix again.
+        return as_sparse.dispatch(LinearOperator)(K)
     return sp.csr_array(as_sparse(K.outer) @ as_sparse(K.inner))
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import abc
 import functools
+import math
 import numbers
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from cvxprox.operators.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from cvxprox.operators.algebra import Scaled
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 Scalar = float | complex | Tensor
 CPU = torch.device("cpu")
+IMAGE = 2**14
+"""From this many entries on, tensors are blocks that the C library would return to the system."""
 
 
 class LinearOperator(abc.ABC):
@@ -161,6 +166,18 @@ def batch_shape(x: Tensor, shape: Shape) -> Shape:
     return tuple(x.shape[: x.dim() - len(shape)])
 
 
+def recording(x: Tensor) -> bool:
+    """Whether a transform of torch (autograd, vmap, forward mode) looks at what is done with `x`.
+
+    If not, results may be written in place, and an `autograd.Function` need not be applied (60 µs).
+    """
+    return (
+        (x.requires_grad and torch.is_grad_enabled())
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+    )
+
+
 def match_kind(y: Tensor, dtype: torch.dtype) -> Tensor:
     """`y`, or its real part when `dtype` is real: the adjoint of reading a real tensor as complex."""
     return y.real if y.is_complex() and not dtype.is_complex else y
@@ -183,4 +200,11 @@ def declare(
         "device": device,
     }
     for name, value in fields.items():
-        object.__setattr__(K, name, value)
+        set_field(K, name, value)
+    if math.prod(K.shape_in) >= IMAGE:
+        keep_freed_memory()
+
+
+def set_field(K: LinearOperator, name: str, value: object) -> None:
+    """Fill in a field of a frozen dataclass in its ``__post_init__``."""
+    object.__setattr__(K, name, value)

@@ -9,9 +9,12 @@ import torch
 
 from cvxprox.operators.algebra import Composed, Identity, Scaled, Sum, compose, conjugate
 from cvxprox.operators.base import LinearOperator
+from cvxprox.operators.bases import PixelBasis
 from cvxprox.operators.gather import Gather
 from cvxprox.operators.matrix import Diagonal, Matrix
 from cvxprox.operators.sparse_matrix import SparseMatrix
+from cvxprox.operators.spectral import Spectral
+from cvxprox.operators.spectrum import Spectrum, gram_spectrum
 from cvxprox.operators.stacked import Stacked
 
 
@@ -20,9 +23,21 @@ def gram(K: LinearOperator) -> LinearOperator:
     r"""The operator :math:`K^*K`.
 
     Diagonal, dense, sparse and stacked operators keep their structure (``is_diagonal(gram(K))``
-    is then an exact answer); the default composes the adjoint with `K`.
+    is then an exact answer). The default is made from the spectrum of :math:`K^*K` where that is known,
+    and composes the adjoint with `K` otherwise.
     """
-    return compose(K.T, K)
+    closed = gram_spectrum(K)
+    return compose(K.T, K) if closed is None else _from_spectrum(closed, K)
+
+
+def _from_spectrum(closed: Spectrum, K: LinearOperator) -> LinearOperator:
+    if closed.is_scalar:
+        identity = Identity(K.shape_in, K.dtype_in, K.device)
+        known_one = not closed.values.requires_grad and float(closed.values) == 1.0
+        return identity if known_one else closed.values * identity
+    if closed.basis == PixelBasis():
+        return Diagonal(closed.values.to(K.dtype_in), K.shape_in)
+    return Spectral(closed, K.shape_in, K.dtype_in, K.device)
 
 
 @gram.register
@@ -46,6 +61,9 @@ def _(K: Composed) -> LinearOperator:
             return gram(K.inner)
         case Scaled(scalar=c, inner=Identity()):
             return c * gram(K.inner)
+    closed = gram_spectrum(K)
+    if closed is not None:
+        return _from_spectrum(closed, K)
     return compose(K.inner.T, compose(middle, K.inner))
 
 

@@ -35,22 +35,24 @@ def move(K: LinearOperator, device: Device, dtype: torch.dtype) -> LinearOperato
     )
 
 
-def _kind(old: torch.dtype, dtype: torch.dtype) -> torch.dtype:
+def moved_kind(old: torch.dtype, dtype: torch.dtype) -> torch.dtype:
+    """The type of the kind (real or complex) of `old` in the precision of `dtype`."""
     return dtype.to_complex() if old.is_complex else dtype.to_real()
 
 
-def _tensor(x: Tensor, device: Device, dtype: torch.dtype) -> Tensor:
-    return x.to(device, _kind(x.dtype, dtype))
+def moved_tensor(x: Tensor, device: Device, dtype: torch.dtype) -> Tensor:
+    """`x` on `device` in the precision of `dtype`."""
+    return x.to(device, moved_kind(x.dtype, dtype))
 
 
 @move.register
 def _(K: Identity, device: Device, dtype: torch.dtype) -> LinearOperator:
-    return Identity(K.shape_in, _kind(K.dtype_in, dtype), torch.device(device))
+    return Identity(K.shape_in, moved_kind(K.dtype_in, dtype), torch.device(device))
 
 
 @move.register
 def _(K: Scaled, device: Device, dtype: torch.dtype) -> LinearOperator:
-    scalar = _tensor(K.scalar, device, dtype) if isinstance(K.scalar, Tensor) else K.scalar
+    scalar = moved_tensor(K.scalar, device, dtype) if isinstance(K.scalar, Tensor) else K.scalar
     return Scaled(scalar, move(K.inner, device, dtype))
 
 
@@ -76,20 +78,20 @@ def _(K: Stacked, device: Device, dtype: torch.dtype) -> LinearOperator:
 
 @move.register
 def _(K: Matrix, device: Device, dtype: torch.dtype) -> LinearOperator:
-    return Matrix(_tensor(K.matrix, device, dtype))
+    return Matrix(moved_tensor(K.matrix, device, dtype))
 
 
 @move.register
 def _(K: Diagonal, device: Device, dtype: torch.dtype) -> LinearOperator:
-    return replace(K, weight=_tensor(K.weight, device, dtype))
+    return replace(K, weight=moved_tensor(K.weight, device, dtype))
 
 
 @move.register
 def _(K: SparseMatrix, device: Device, dtype: torch.dtype) -> LinearOperator:
-    kind, device = _kind(K.dtype_in, dtype), torch.device(device)
+    kind, device = moved_kind(K.dtype_in, dtype), torch.device(device)
     return K if (K.device, K.dtype_in) == (device, kind) else SparseMatrix(K.matrix, kind, device)
 
 
 @move.register
 def _(K: Gather, device: Device, dtype: torch.dtype) -> LinearOperator:
-    return Gather(K.index.to(device), K.shape_in, _kind(K.dtype_in, dtype))
+    return Gather(K.index.to(device), K.shape_in, moved_kind(K.dtype_in, dtype))

@@ -12,14 +12,19 @@ from cvxprox.operators.algebra import Adjoint, Identity, Scaled
 from cvxprox.operators.base import LinearOperator
 from cvxprox.operators.gather import Gather
 from cvxprox.operators.matrix import Diagonal, Matrix
+from cvxprox.operators.spectrum import Spectrum, gram_spectrum
+
+REORTHOGONALISED = 2**22
+"""Most entries of a Lanczos basis that is kept (32 MiB in float64)."""
 
 
 @functools.singledispatch
 def norm(K: LinearOperator, tol: float = 1e-6, max_iter: int = 100) -> Tensor:
     r"""The operator norm :math:`\|K\| = \max_{\|x\|_2 \le 1} \|Kx\|_2`, a 0-d real tensor.
 
-    Exact for identities, weights, selections and dense matrices. The default is the Lanczos
-    method on :math:`K^*K` with full reorthogonalisation, from a fixed random start: an estimate
+    Exact for identities, weights, selections, dense matrices, differences, and where the spectrum of
+    :math:`K^*K` or of :math:`KK^*` is known. The default is the Lanczos method on :math:`K^*K` from a
+    fixed random start, with full reorthogonalisation where that takes little memory: an estimate
     from below, stopped when it grows by less than `tol` relatively in a step, or after `max_iter`
     steps. The power method needs the square of that number of steps. Not differentiable.
 
@@ -27,7 +32,16 @@ def norm(K: LinearOperator, tol: float = 1e-6, max_iter: int = 100) -> Tensor:
     ----------
     Golub and Van Loan, *Matrix Computations* (2013), section 10.1.
     """
+    with torch.no_grad():
+        for closed in (gram_spectrum, _outer):
+            square = closed(K)
+            if square is not None:
+                return _largest(square.values.abs()).to(K.dtype_in.to_real()).sqrt()
     return _lanczos(K, tol, max_iter)
+
+
+def _outer(K: LinearOperator) -> Spectrum | None:
+    return gram_spectrum(Adjoint(K))
 
 
 @norm.register
@@ -78,9 +92,11 @@ def _lanczos(K: LinearOperator, tol: float, max_iter: int) -> Tensor:
     basis: list[Tensor] = []
     alphas: list[Tensor] = []
     betas: list[Tensor] = []
+    # Without the whole basis, the largest value is found all the same, but may be found again.
+    kept = -max_iter if size * max_iter <= REORTHOGONALISED else -2
     # Over the reals, a complex space has twice the dimension.
     for _ in range(min(max_iter, size * (2 if K.dtype_in.is_complex else 1))):
-        basis.append(v / torch.linalg.vector_norm(v))
+        basis = [*basis[kept + 1 :], v / torch.linalg.vector_norm(v)]
         w = K.adjoint(K.forward(basis[-1].reshape(K.shape_in))).reshape(-1)
         Q = torch.stack(basis)
         alphas.append(torch.linalg.vecdot(basis[-1], w).real)
@@ -90,7 +106,7 @@ def _lanczos(K: LinearOperator, tol: float, max_iter: int) -> Tensor:
         T = torch.diag(torch.stack(alphas)) + torch.diag(off, 1) + torch.diag(off, -1)
         previous, estimate = estimate, torch.linalg.eigvalsh(T)[-1].clamp_min(0).sqrt()
         beta = torch.linalg.vector_norm(w)
-        if (estimate - previous <= tol * estimate and len(basis) > 2) or beta <= 1e-14 * estimate**2:
+        if (estimate - previous <= tol * estimate and len(alphas) > 2) or beta <= 1e-14 * estimate**2:
             break
         betas.append(beta)
         v = w

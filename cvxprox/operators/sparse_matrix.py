@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from cvxprox.operators.algebra import transpose
-from cvxprox.operators.base import CPU, LinearOperator, declare
+from cvxprox.operators.base import CPU, LinearOperator, declare, recording
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +60,10 @@ class SparseMatrix(LinearOperator):
     def adjoint(self, y: Tensor) -> Tensor:
         return csr_adjoint_product(self.pair, y)
 
+    def __reduce__(self) -> tuple[type[SparseMatrix], tuple[sp.csr_array, torch.dtype, torch.device]]:
+        # Torch's sparse tensors can neither be copied nor pickled.
+        return SparseMatrix, (self.matrix, self.dtype_in, self.device)
+
     @functools.cached_property
     def plain_transpose(self) -> SparseMatrix:
         """:math:`A^T` as an operator, without conjugation."""
@@ -104,18 +108,9 @@ def csr_product(A: CsrPair, x: Tensor) -> Tensor:
         # One real product with twice the batch.
         parts = torch.view_as_real(x).movedim(-1, 0)
         return torch.complex(*csr_product(A, parts).unbind(0))
-    if _recording(x):
+    if recording(x):
         return _CsrProduct.apply(A, x.to(A.matrix.dtype))
     return _CsrProduct.forward(A, x.to(A.matrix.dtype))
-
-
-def _recording(x: Tensor) -> bool:
-    """Whether any transform of torch looks at the product: `apply` alone costs 60 µs."""
-    return (
-        (x.requires_grad and torch.is_grad_enabled())
-        or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad._current_level >= 0
-    )
 
 
 def csr_adjoint_product(A: CsrPair, y: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from cvxprox.prox.base import ProxFunction
-from cvxprox.prox.domain import is_zero, zero_or_inf
+from cvxprox.prox.domain import is_zero, tracked, zero_or_inf
+from cvxprox.prox.step import as_number, clip
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Abs(ProxFunction):
         return x.abs()
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
-        t = self.expand(t, v)
-        return v - torch.clamp(v, -t, t)
+        t = as_number(t, v)
+        clipped = clip(v, -t, t)
+        return v - clipped if tracked(v, t) else torch.sub(v, clipped, out=clipped)
 
     def derivative(self, v: Tensor, t: Tensor | float) -> Tensor:
         return (v.abs() > t).to(v.dtype)

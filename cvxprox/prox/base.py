@@ -22,10 +22,12 @@ class ProxFunction(abc.ABC):
     dimensions are a batch of independent points. A function with ``ndim == 0`` is separable:
     it acts on every element by itself.
 
-    Subclasses are frozen dataclasses. Their tensor fields broadcast against the batch.
+    Subclasses are frozen dataclasses. Their tensor fields broadcast against the batch. Those with
+    ``convex = False`` derive from `NonConvexFunction`.
     """
 
     ndim: ClassVar[int]
+    convex: ClassVar[bool] = True
 
     @abc.abstractmethod
     def value(self, x: Tensor) -> Tensor:
@@ -99,11 +101,15 @@ class ProxFunction(abc.ABC):
             rows = torch.autograd.grad(flat, v, unit, is_grads_batched=True)[0]
         return rows.reshape(size, *batch, size).movedim(0, -2)
 
+    def at(self, iteration: int) -> ProxFunction:
+        """The function of one iteration, for those that change from one to the next."""
+        return self
+
     def to(self, device: torch.device | str, dtype: torch.dtype) -> ProxFunction:
         """The same function with its tensors, and those of functions in it, moved."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         moved = {
-            name: value.to(device, dtype)
+            name: value.to(device, dtype.to_complex() if _is_complex(value) else dtype)
             for name, value in fields.items()
             if isinstance(value, Tensor | ProxFunction)
         }
@@ -115,3 +121,7 @@ class ProxFunction(abc.ABC):
             return v.new_full((), t)  # as_tensor would copy from the host and wait for the device
         t = t.to(v)
         return t.reshape(t.shape + (1,) * self.ndim) if t.dim() else t
+
+
+def _is_complex(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_complex()

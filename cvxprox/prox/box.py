@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cvxprox.prox.base import ProxFunction
 from cvxprox.prox.domain import zero_or_inf
+from cvxprox.prox.step import as_number, clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,7 @@ class Box(ProxFunction):
         return torch.zeros_like(x)
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
-        return torch.clamp(v, self.lower, self.upper)
+        return clip(v, as_number(self.lower, v), as_number(self.upper, v))
 
     def derivative(self, v: Tensor, t: Tensor | float) -> Tensor:
         return ((v > self.lower) & (v < self.upper)).to(v.dtype)

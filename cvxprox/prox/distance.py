@@ -35,6 +35,11 @@ class SquaredDistance(ProxFunction):
         """That of `inner`."""
         return self.inner.ndim
 
+    @property
+    def convex(self) -> bool:  # type: ignore[override]
+        """Whether `inner` is."""
+        return self.inner.convex
+
     def project(self, x: Tensor) -> Tensor:
         """The nearest point of the domain."""
         return self.inner.prox(x, VANISHING_STEP)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cvxprox.prox.base import ProxFunction
 from cvxprox.prox.domain import is_zero, zero_or_inf
+from cvxprox.prox.step import as_number, clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,10 @@ class Huber(ProxFunction):
         return torch.where(size <= self.m, x.square(), 2 * self.m * size - self.m**2)
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
+        number, bound = as_number(t, v), as_number(self.m, v)
+        if not isinstance(number, Tensor) and not isinstance(bound, Tensor):
+            inner = clip(v, -bound * (1 + 2 * number), bound * (1 + 2 * number))
+            return (v - inner).add_(inner, alpha=1 / (1 + 2 * number))
         t = self.expand(t, v)
         m = self.expand(self.m, v)
         return torch.where(v.abs() <= m * (1 + 2 * t), v / (1 + 2 * t), v - 2 * t * m * v.sign())

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from cvxprox.prox.base import ProxFunction
-from cvxprox.prox.domain import is_zero, zero_or_inf
+from cvxprox.prox.domain import is_zero, tracked, zero_or_inf
+from cvxprox.prox.lengths import inverse_lengths, lengths
+from cvxprox.prox.step import as_number
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,12 @@ class Norm2(ProxFunction):
     ndim: ClassVar[int] = 1
 
     def value(self, x: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(x, dim=-1)
+        return torch.linalg.vector_norm(x, dim=-1) if tracked(x, 0.0) else lengths(x)
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
+        if not tracked(v, t):
+            t = as_number(t, v)
+            return v * inverse_lengths(v).mul_(-t).add_(1.0).clamp_(min=0.0)[..., None]
         t = self.expand(t, v)
         size = torch.linalg.vector_norm(v, dim=-1, keepdim=True)
         return v * ((size - t).clamp(min=0.0) / torch.maximum(size, t))
@@ -43,7 +48,7 @@ class Norm2(ProxFunction):
         return (longer[..., None]) * (diagonal + (ratio * unit)[..., :, None] * unit[..., None, :])
 
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
-        return torch.linalg.vector_norm(d, dim=-1)
+        return self.value(d)
 
     def domain_support(self, y: Tensor, tol: float = 0.0) -> Tensor:
         return zero_or_inf(is_zero(y, tol, 1), y)

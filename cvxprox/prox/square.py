@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cvxprox.prox.base import ProxFunction
 from cvxprox.prox.domain import is_zero, zero_or_inf
+from cvxprox.prox.step import as_number
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Square(ProxFunction):
         return x.square()
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
-        return v / (1 + 2 * self.expand(t, v))
+        return v * (1 / (1 + 2 * as_number(t, v)))
 
     def recession_domain(self, d: Tensor) -> Tensor:
         return torch.zeros_like(d)

@@ -6,7 +6,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from cvxprox.algorithms import Session, solve_admm
+from cvxprox.algorithms import Session, solve_program
 from cvxprox.options import Options
 from cvxprox.prox import Box
 from cvxprox.reductions.assemble import Assembly
@@ -70,7 +70,7 @@ def test_merging_changes_nothing(seed: int) -> None:
     for merge in (True, False):
         assembled = Assembly(numbers, layout, merge=merge).assemble(numbers)
         assert assembled is not None
-        result = solve_admm(Session.start(assembled.program, options))
+        result = solve_program(Session.start(assembled.program, options))
         answers.append((result.residuals.objective, assembled.duals(result.dual.numpy())))
     (first, duals), (second, others) = answers
     assert first == pytest.approx(second, rel=1e-7)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from cvxprox.linear_solve import ConjugateGradient, DenseCholesky, LinearSolve, SparseLDL
+from cvxprox.linear_solve import MINRES, ConjugateGradient, DenseCholesky, LinearSolve, SparseLDL
 from cvxprox.operators import as_dense
 from cvxprox.program import ProxProgram
 
-SOLVES: list[LinearSolve] = [SparseLDL(), DenseCholesky(), ConjugateGradient(tolerance=1e-13, floor=1e-15)]
+SOLVES: list[LinearSolve] = [
+    SparseLDL(),
+    DenseCholesky(),
+    ConjugateGradient(tolerance=1e-13, floor=1e-15),
+    MINRES(tolerance=1e-13, floor=1e-15),
+]
 
 
 def dense_answer(

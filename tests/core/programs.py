@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cvxprox import prox
-from cvxprox.algorithms import Result, Session, solve_admm
+from cvxprox.algorithms import Result, Session, solve_program
 from cvxprox.algorithms.scaling import Metric
 from cvxprox.operators import SparseMatrix, as_dense
 from cvxprox.options import Options
@@ -56,7 +56,7 @@ def compiled(problem: cp.Problem) -> ProxProgram:
 
 
 def run(program: ProxProgram, **options: Any) -> Result:
-    return solve_admm(Session.start(program, Options().with_changes(options)))
+    return solve_program(Session.start(program, Options().with_changes(options)))
 
 
 def random_program(seed: int = 0, quadratic: bool = True) -> ProxProgram:

@@ -11,9 +11,17 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from cvxprox.linear_solve import ConjugateGradient, DenseCholesky, LinearSolve, SparseLDL, choose_linear_solve
+from cvxprox.linear_solve import (
+    MINRES,
+    ConjugateGradient,
+    DenseCholesky,
+    LinearSolve,
+    SparseLDL,
+    choose_linear_solve,
+)
 from cvxprox.linear_solve.choose import DENSE_LIMIT
 from cvxprox.linear_solve.kkt_matrix import kkt_pattern
+from cvxprox.linear_solve.krylov import Krylov
 from cvxprox.operators import as_dense
 from cvxprox.program import ProxProgram
 
@@ -68,7 +76,7 @@ def test_linear_solves_in_single_precision(solve: LinearSolve) -> None:
     program = random_program().to("cpu", torch.float32)
     sigma, rho = torch.ones(program.variables), torch.full((program.rows,), 0.5)
     f, r = torch.linspace(-1, 1, program.variables), torch.linspace(-1, 1, program.rows)
-    single = replace(solve, tolerance=1e-6, floor=1e-7) if isinstance(solve, ConjugateGradient) else solve
+    single = replace(solve, tolerance=1e-6, floor=1e-7) if isinstance(solve, Krylov) else solve
     x, miss = single.solve(single.init(program, sigma, rho), f, r)
     assert x.dtype == miss.dtype == torch.float32
     expected, missed = dense_answer(
@@ -150,7 +158,8 @@ def test_kkt_pattern_with_coupled_rows(quadratic: bool) -> None:
 
 def test_choice_of_the_linear_solve() -> None:
     program = random_program()
-    kinds = {"auto": SparseLDL, "qdldl": SparseLDL, "dense": DenseCholesky, "cg": ConjugateGradient}
+    kinds = {"auto": SparseLDL, "qdldl": SparseLDL, "dense": DenseCholesky, "cg": ConjugateGradient,
+             "minres": MINRES}  # fmt: skip
     for name, kind in kinds.items():
         assert isinstance(choose_linear_solve(name, program)[0], kind)
     elsewhere = replace(program, q=torch.empty(10, device="meta"))

@@ -29,6 +29,10 @@ from .problems import (
 )
 
 VARIANTS: dict[str, list[Any]] = {
+    "algorithm": ["admm_vxu", "ladmm", "pdhg"],
+    "schedule": ["constant", lambda k: 1.0 + (k < 50)],
+    "lane": ["auto"],
+    "restart": [False],
     "rho": [1e-3, 1e-2, 1.0, 10.0],
     "adaptive_rho": [True, "scalar", False],
     "alpha": [0.8, 1.0, 1.9],
@@ -51,7 +55,7 @@ VARIANTS: dict[str, list[Any]] = {
 SAME_RUN = {
     ("adaptive_rho", True), ("linear_solver", "qdldl"), ("device", "cpu"), ("device", "auto"),
     ("dtype", "float64"), ("dtype", torch.float64), ("max_iter", 30_000), ("time_limit", 100.0),
-    ("verbose", True),
+    ("verbose", True), ("schedule", "constant"), ("lane", "auto"), ("restart", False),
 }  # fmt: skip
 
 

@@ -26,7 +26,9 @@ def test_solver_stats() -> None:
     assert "qdldl" in extra["linear_solver"]
     history = extra["history"]
     assert [r["iteration"] for r in history] == [*range(0, stats.num_iters + 1, 10)]
-    assert all(r.keys() == {"iteration", "primal", "dual", "gap", "objective", "time"} for r in history)
+    names = {"iteration", "primal", "dual", "gap", "objective", "time", "terms"}
+    assert all(r.keys() == names for r in history)
+    assert all(max(r["terms"].values()) == r["primal"] for r in history)
     assert all(a["time"] < b["time"] for a, b in pairwise(history))
     x, A = variable(problem).value, problem.constraints
     assert extra["primal_residual"] <= 1e-5 and abs(A[0].expr.value) <= 1e-5 and A[1].expr.value.max() <= 1e-5

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import cvxprox.prox as px
 
-from .cases import F64
+from .case import F64
 
 SIZE = 5000
 

@@ -10,7 +10,8 @@ from torch.testing import assert_close
 
 import cvxprox.prox as px
 
-from .cases import CASES, F64, INF, Case, tensor
+from .case import F64, INF, Case, tensor
+from .cases import CASES
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 

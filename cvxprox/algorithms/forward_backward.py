@@ -1,0 +1,88 @@
+"""The step that the proximal gradient method and its accelerated form share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cvxprox.algorithms.base import Setup
+from cvxprox.algorithms.form import orthogonal_rows
+from cvxprox.algorithms.residuals import Point
+from cvxprox.algorithms.rows import curvature
+from cvxprox.program import ProxProgram
+
+
+@dataclass(frozen=True)
+class ForwardBackward:
+    r"""A gradient step in the quadratic and a prox step in g, for :math:`KK^* = \mathrm{diag}(c)`.
+
+    .. math:: u = x - \tau(Px + q), \quad v = Ku + b, \quad z = \mathrm{prox}_{c\tau g}(v), \quad
+              x^+ = u + K^*\frac{z - v}{c}
+
+    Then :math:`Kx^+ + b = z`, and :math:`y = (v - z)/(c\tau)` is in the subdifferential of g at z.
+
+    Parameters
+    ----------
+    program : ProxProgram
+    squares : Tensor, shape (m,)
+        c.
+    longest : Tensor
+        The longest step that converges, :math:`1/\|P\|`; infinite without P.
+    """
+
+    program: ProxProgram
+    squares: Tensor
+    longest: Tensor
+
+    def tau(self, rho: Tensor) -> Tensor:
+        r"""The step for penalties :math:`\rho = 1/(c\tau)`, at most the longest."""
+        if not rho.numel():
+            return self.longest.clamp(max=1.0)
+        return torch.minimum(1 / (self.squares * rho).max(), self.longest)
+
+    def rho(self, tau: Tensor) -> Tensor:
+        """The penalties for a step."""
+        return 1 / (self.squares * tau)
+
+    def start(
+        self, start: Point | None, rho: Tensor, steps: tuple[Tensor | float, ...]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The x of `start` or zero, with z and y of the dual of `start`."""
+        program = self.program
+        if start is None:
+            x, v = torch.zeros_like(program.q), program.b
+        else:
+            x, v = start.x, start.z + start.y / rho
+        z = program.prox(v, steps)
+        return x, z, rho * (v - z)
+
+    def __call__(
+        self, program: ProxProgram, x: Tensor, tau: Tensor, rho: Tensor, steps: tuple[Tensor | float, ...]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The new x, z and y."""
+        gradient = program.q if program.P is None else program.P.forward(x) + program.q
+        u = x - tau * gradient
+        v = program.K.forward(u) + program.b
+        z = program.prox(v, steps)
+        y = (v - z) * rho
+        return u - tau * program.K.adjoint(y), z, y
+
+
+def forward_backward(setup: Setup) -> tuple[ForwardBackward, Tensor]:
+    """The step for a program, and its initial penalties.
+
+    Without P every step converges; then it is the one that fits the given penalties best.
+    """
+    program = setup.program
+    squares = orthogonal_rows(program)
+    if squares is None:
+        raise ValueError("the rows of K are not orthogonal")
+    L = curvature(program.P, torch.ones((), dtype=program.q.dtype).expand(program.variables).to(program.q))
+    longest = program.q.new_tensor(1 / L if L > 0 else torch.inf)
+    if L > 0:
+        tau = longest
+    else:
+        tau = 1 / (squares * setup.rho).mean() if program.rows else program.q.new_ones(())
+    return ForwardBackward(program, squares, longest), 1 / (squares * tau)
