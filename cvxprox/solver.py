@@ -163,7 +163,7 @@ class NablaADMM(Solver):
             s.NUM_ITERS: result.iterations,
             s.EXTRA_STATS: _statistics(result),
         }
-        duals = assembled.duals(_array(result.dual))
+        duals = assembled.duals(_array(result.dual), _array(result.point.z))
         values = parametric.split(_array(result.primal))
         if status in s.SOLUTION_PRESENT:
             return Solution(status, result.residuals.objective, values, duals, attributes)

@@ -25,8 +25,8 @@ class Assembled:
     assembly: Assembly
     intervals: Intervals
 
-    def duals(self, y: np.ndarray) -> dict[int, np.ndarray | float]:
-        """CVXPY's dual values by constraint id, from the dual point of the program."""
+    def duals(self, y: np.ndarray, z: np.ndarray | None = None) -> dict[int, np.ndarray | float]:
+        """CVXPY's dual values by constraint id, from the dual point y of the program; z is not needed."""
         assembly = self.assembly
         full = np.zeros(assembly.layout.size)
         count = assembly.parallel.kept.size

@@ -40,16 +40,18 @@ class AssembledStructured:
         """The program."""
         return self.plan.program if self.matrices is None else self.matrices
 
-    def duals(self, y: np.ndarray) -> dict[int, np.ndarray | float]:
-        """CVXPY's dual values by constraint id, from the dual point of the program."""
+    def duals(self, y: np.ndarray, z: np.ndarray) -> dict[int, np.ndarray | float]:
+        """CVXPY's dual values by constraint id, from the dual point y of the program, and z."""
         found: dict[int, np.ndarray | float] = {}
         if self.order is not None:
-            y = y[np.argsort(self.order)]
+            back = np.argsort(self.order)
+            y, z = y[back], z[back]
         if self.base is not None:
             full = np.zeros(self.base.program.rows)
             full[self.base_rows] = y[: self.base_rows.size]
             found = self.base.duals(full)
-        pieces = {key: value.numpy() for key, value in self.plan.duals(torch.from_numpy(y)).items()}
+        found_pieces = self.plan.duals(torch.from_numpy(y), torch.from_numpy(z))
+        pieces = {key: value.numpy() for key, value in found_pieces.items()}
         found.update({key: dual(pieces) for key, dual in self.evaluated.duals})
         return found
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-BOUNDS = 0.05
+BOUNDS = 0.1
 """The penalty of a bound over that of a denoiser, at the start of a schedule of noise levels."""
 
 Answer = float | Mapping[str, float]
@@ -88,7 +88,7 @@ class LogDescent(Schedule):
     def __call__(self, iteration: int) -> Setting:
         share = 1.0 if self.iterations < 2 else min(iteration / (self.iterations - 1), 1.0)
         noise = self.start ** (1 - share) * self.stop**share
-        return Setting(1.0, noise, BOUNDS * (self.start / noise) ** 1.5)
+        return Setting(1.0, noise, BOUNDS * self.start / noise)
 
 
 @dataclass(frozen=True)

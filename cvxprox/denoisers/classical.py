@@ -1,4 +1,7 @@
-"""Denoisers that are not networks, from scikit-image and bm3d, as functions of tensors."""
+"""Denoisers that are not networks, from scikit-image and bm3d, as functions of tensors.
+
+Their default settings are the best ones that `benchmarks.denoising` finds for gray images and 25/255.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ def bm3d() -> Classical:
     return Classical("bm3d", _bm3d)
 
 
-def chambolle(image: Array, sigma: float, weight: float = 1.0) -> Array:
+def chambolle(image: Array, sigma: float, weight: float = 0.8) -> Array:
     """Total variation, with the weight in units of the noise level."""
     from skimage.restoration import denoise_tv_chambolle
 
@@ -83,7 +86,7 @@ def chambolle(image: Array, sigma: float, weight: float = 1.0) -> Array:
 
 
 def non_local_means(
-    image: Array, sigma: float, cut_off: float = 0.8, patch: int = 5, distance: int = 6
+    image: Array, sigma: float, cut_off: float = 0.7, patch: int = 5, distance: int = 6
 ) -> Array:
     """Non-local means, with the cut-off distance of the patches in units of the noise level."""
     from skimage.restoration import denoise_nl_means
@@ -93,7 +96,7 @@ def non_local_means(
     )
 
 
-def bayes_shrink(image: Array, sigma: float, factor: float = 1.0, wavelet: str = "db1") -> Array:
+def bayes_shrink(image: Array, sigma: float, factor: float = 1.0, wavelet: str = "sym4") -> Array:
     """Soft thresholding of wavelet coefficients for `factor` times the noise level."""
     from skimage.restoration import denoise_wavelet
 

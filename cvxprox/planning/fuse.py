@@ -21,10 +21,11 @@ from cvxprox.operators import (
 )
 from cvxprox.operators.algebra import compose
 from cvxprox.planning.terms import Quadratic, Term
-from cvxprox.prox import Box, Precomposed
+from cvxprox.prox import Box, Clipped, Precomposed
+from cvxprox.prox.clipped import is_finite
 
-Recover = Callable[[Tensor], Tensor]
-"""From the dual point of a block to that of a term in it."""
+Recover = Callable[[Tensor, Tensor], Tensor]
+"""From the dual point y of a block, and z there, to the dual point of a term in it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class Planned:
 
 def unchanged(term: Term) -> Planned:
     """The term itself."""
-    return Planned(term, ((term.key, lambda y: y),))
+    return Planned(term, ((term.key, lambda y, z: y),))
 
 
 def fuse_complex(quadratics: Sequence[Quadratic], notes: list[str]) -> list[Quadratic]:
@@ -113,7 +114,7 @@ def absorb_weights(planned: Planned, notes: list[str]) -> Planned:
     )
     notes.append(f"absorbed elementwise weights into the prox of `{term.label}`")
     # u = scale * z + shift, so y_z = scale * y_u
-    recover: Recover = lambda y: torch.where(scale == 0, 0.0, y / scale)  # noqa: E731
+    recover: Recover = lambda y, z: torch.where(scale == 0, 0.0, y / scale)  # noqa: E731
     return Planned(
         absorbed, tuple((key, functools.partial(_chain, old, recover)) for key, old in planned.duals)
     )
@@ -131,8 +132,8 @@ def _left_weights(K: LinearOperator) -> tuple[Tensor | None, LinearOperator]:
     return None, K
 
 
-def _chain(old: Recover, new: Recover, y: Tensor) -> Tensor:
-    return old(new(y))
+def _chain(old: Recover, new: Recover, y: Tensor, z: Tensor) -> Tensor:
+    return old(new(y, z), z)
 
 
 def merge_intervals(terms: Sequence[Planned], notes: list[str]) -> list[Planned]:
@@ -153,6 +154,41 @@ def merge_intervals(terms: Sequence[Planned], notes: list[str]) -> list[Planned]
     return result
 
 
+def merge_bounded(terms: Sequence[Planned], notes: list[str]) -> list[Planned]:
+    """Take bounds on a slice of x into the separable function of that slice, if there is one."""
+    result = list(terms)
+    for bound in [p for p in terms if isinstance(p.term.function, Box)]:
+        partners = [p for p in result if p is not bound and _same_entries(p.term, bound.term)]
+        if len(partners) == 1:
+            result = [p for p in result if p not in (bound, partners[0])]
+            result.append(_bounded(partners[0], bound, notes))
+    return result
+
+
+def _same_entries(term: Term, bound: Term) -> bool:
+    """Whether `term` is a finite separable function of the entries that `bound` bounds."""
+    K, L = term.operator, bound.operator
+    slices = isinstance(K, OnSlice) and isinstance(L, OnSlice)
+    if not slices or not isinstance(K.inner, Identity) or not isinstance(L.inner, Identity):
+        return False
+    same = (K.start, K.inner.shape_in) == (L.start, L.inner.shape_in)
+    separable = term.function.ndim == 0 and term.function.convex and not isinstance(term.function, Box)
+    if not same or not separable or term.weight is None or bool(term.shift.any() | bound.shift.any()):
+        return False
+    return is_finite(term.function, term.shift)
+
+
+def _bounded(planned: Planned, bound: Planned, notes: list[str]) -> Planned:
+    term, box = planned.term, bound.term.function
+    assert isinstance(box, Box) and term.weight is not None
+    function, weight = Clipped(term.function, box.lower, box.upper), term.weight
+    held: Recover = lambda y, z: function.bound_share(z, y, weight)  # noqa: E731
+    label = f"{term.label}; {bound.term.label}"
+    notes.append(f"merged {term.label} with its bounds {bound.term.label}")
+    duals = tuple((key, functools.partial(_chain, old, held)) for key, old in bound.duals)
+    return Planned(replace(term, function=function, label=label), duals)
+
+
 def _normalised(planned: Planned, c: float, K: OnSlice) -> Planned:
     """Bounds on cx + b as bounds on x."""
     term = planned.term
@@ -162,7 +198,7 @@ def _normalised(planned: Planned, c: float, K: OnSlice) -> Planned:
     low, high = (low, high) if c > 0 else (high, low)
     shift = torch.zeros((), dtype=term.shift.dtype, device=term.shift.device).expand(term.shift.shape)
     moved = replace(term, operator=K, function=Box(_compact(low), _compact(high)), shift=shift)
-    recover: Recover = lambda y: y / c  # noqa: E731
+    recover: Recover = lambda y, z: y / c  # noqa: E731
     return Planned(moved, tuple((key, functools.partial(_chain, old, recover)) for key, old in planned.duals))
 
 
@@ -186,6 +222,6 @@ def _intersection(group: list[Planned], notes: list[str]) -> Planned:
     return Planned(term, tuple(duals))
 
 
-def _share(owns_low: Tensor, owns_high: Tensor, y: Tensor) -> Tensor:
+def _share(owns_low: Tensor, owns_high: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """The part of an interval's multiplier that belongs to one of its bounds."""
     return torch.where(owns_high, y.clamp(min=0), 0.0) + torch.where(owns_low, y.clamp(max=0), 0.0)

@@ -25,7 +25,14 @@ from cvxprox.operators import (
     gram_spectrum,
 )
 from cvxprox.operators.algebra import compose
-from cvxprox.planning.fuse import Planned, absorb_weights, fuse_complex, merge_intervals, unchanged
+from cvxprox.planning.fuse import (
+    Planned,
+    absorb_weights,
+    fuse_complex,
+    merge_bounded,
+    merge_intervals,
+    unchanged,
+)
 from cvxprox.planning.terms import Quadratic, Term, Terms, uniform
 from cvxprox.program import Block, ProxProgram, describe_points
 from cvxprox.prox import LeastSquares, Precomposed, Square
@@ -62,15 +69,15 @@ class Plan:
     choices: tuple[Choice, ...]
     notes: tuple[str, ...]
 
-    def duals(self, y: Tensor) -> dict[int, Tensor]:
-        """The dual points of the user's terms, by their keys."""
+    def duals(self, y: Tensor, z: Tensor) -> dict[int, Tensor]:
+        """The dual points of the user's terms at the point (z, y) of the program, by their keys."""
         found: dict[int, Tensor] = {}
         start = self.base_rows
         for planned in self.planned:
             rows = planned.term.operator.shape_out[0]
             for key, recover in planned.duals:
                 if key >= 0:
-                    found[key] = recover(y[start : start + rows])
+                    found[key] = recover(y[start : start + rows], z[start : start + rows])
             start += rows
         return found
 
@@ -87,7 +94,7 @@ def make_plan(terms: Terms, form: Form) -> Plan:
     separate = [unchanged(term) for term in terms.terms]
     if _convex(terms):
         separate = [absorb_weights(one, notes) for one in separate]
-    planned = merge_intervals(separate, notes)
+    planned = merge_bounded(merge_intervals(separate, notes), notes)
     inside, why = quadratics, "the algorithm takes gradients"
     moved: list[Planned] = []
     if form.quadratic == "solve" and quadratics:

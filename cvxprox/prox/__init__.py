@@ -6,6 +6,7 @@ from cvxprox.prox.ball import Ball as Ball
 from cvxprox.prox.base import ProxFunction as ProxFunction
 from cvxprox.prox.binary import Binary as Binary
 from cvxprox.prox.box import Box as Box
+from cvxprox.prox.clipped import Clipped as Clipped
 from cvxprox.prox.cone import Cone as Cone
 from cvxprox.prox.denoiser import Denoiser as Denoiser
 from cvxprox.prox.distance import SquaredDistance as SquaredDistance

@@ -128,5 +128,22 @@ COMPOSED = [
         (6,),
         finite(lambda x: cp.norm1(dense(Cosine((2, 3))) @ x)),
     ),
+    Case(
+        px.Clipped(px.Huber(0.5), tensor(-0.4, -INF, 0.3, -2), tensor(0.6, 0.5, INF, -1)),
+        (4,),
+        lambda x: (
+            cp.sum(cp.huber(x, 0.5)),
+            [x[[0, 2, 3]] >= np.array([-0.4, 0.3, -2]), x[[0, 1, 3]] <= np.array([0.6, 0.5, -1])],
+        ),
+        directions=[tensor(0, -1, 1, 0), tensor(0, 1, 0, 0)],
+        normals=[tensor(1, 1, -1, -1), tensor(1, -1, 0, 0)],
+    ),
+    Case(
+        px.Clipped(px.Abs(), tensor(-0.1, -1, -1), tensor(INF, 1, 0.2)),
+        (3,),
+        lambda x: (cp.norm1(x), [x >= np.array([-0.1, -1, -1]), x[1:] <= np.array([1, 0.2])]),
+        directions=[tensor(1, 0, 0)],
+        normals=[tensor(-1, 1, 1), tensor(1, 0, 0)],
+    ),
     *(least_squares(operator, seed) for seed, operator in enumerate(OPERATORS)),
 ]

@@ -66,6 +66,13 @@ def nonnegative_least_squares() -> cp.Problem:
     return cp.Problem(cp.Minimize(cp.sum_squares(A @ x - b)), [x >= 0])
 
 
+def sparse_nonnegative() -> cp.Problem:
+    rng = np.random.default_rng(9)
+    A, b, x = rng.standard_normal((12, 20)), rng.standard_normal(12), cp.Variable(20, name="x")
+    fit = 0.5 * cp.sum_squares(A @ x - b)
+    return cp.Problem(cp.Minimize(fit + 0.5 * cp.norm1(x)), [x >= -0.1, 2 * x <= 0.4])
+
+
 def huber_regression() -> cp.Problem:
     rng = np.random.default_rng(5)
     A, x = rng.standard_normal((20, 4)), cp.Variable(4, name="x")
@@ -118,7 +125,8 @@ CORPUS: dict[str, Callable[[], cp.Problem]] = {
     build.__name__: build
     for build in (
         tv_deblurring, reflected_tv_denoising, lasso, group_lasso, robust_pca, nonnegative_least_squares,
-        huber_regression, support_vector_machine, inpainting_in_a_box, mri_with_tv, deblurring_with_cones,
+        sparse_nonnegative, huber_regression, support_vector_machine, inpainting_in_a_box, mri_with_tv,
+        deblurring_with_cones,
     )
 }  # fmt: skip
 """Problems by name."""

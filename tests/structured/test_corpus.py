@@ -61,9 +61,12 @@ def test_the_answer_does_not_depend_on_rho(name: str, rho: float) -> None:
     assert solved(name, rho=rho).value == pytest.approx(reference(name)[0], rel=ATOL)
 
 
-@pytest.mark.parametrize("name", ["robust_pca", "nonnegative_least_squares", "deblurring_with_cones"])
-def test_duals(name: str) -> None:
-    problem = solved(name)
+@pytest.mark.parametrize("lane", ["auto", "matrix_free"])
+@pytest.mark.parametrize(
+    "name", ["robust_pca", "nonnegative_least_squares", "sparse_nonnegative", "deblurring_with_cones"]
+)
+def test_duals(name: str, lane: str) -> None:
+    problem = solved(name, lane=lane, eps_abs=1e-8, eps_rel=1e-8)
     for con, dual in zip(problem.constraints, reference(name)[2], strict=True):
         np.testing.assert_allclose(con.dual_value, dual, atol=1e-3)
 

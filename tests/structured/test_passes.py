@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,10 +26,17 @@ from cvxprox.operators import (
 )
 from cvxprox.operators.algebra import compose
 from cvxprox.planning import Quadratic, Term, Terms, make_plan
-from cvxprox.planning.fuse import absorb_weights, fuse_complex, merge_intervals, split_scale, unchanged
+from cvxprox.planning.fuse import (
+    absorb_weights,
+    fuse_complex,
+    merge_bounded,
+    merge_intervals,
+    split_scale,
+    unchanged,
+)
 from cvxprox.planning.plan import square
 from cvxprox.program import ProxProgram
-from cvxprox.prox import Abs, Box, Norm2
+from cvxprox.prox import Abs, Box, Clipped, Huber, NegLog, Norm2
 from cvxprox.reductions.arrange import arrange, fortran_positions
 
 SHAPE = (4, 5)
@@ -99,7 +107,7 @@ class TestBounds:
         assert_close(merged.term.function.upper.expand(SIZE), torch.ones(SIZE).double())
         assert notes and "bound 3; bound 5; bound 8" in notes[0]
         y = torch.linspace(-1, 1, SIZE).double()
-        duals = {key: recover(y) for key, recover in merged.duals}
+        duals = {key: recover(y, y) for key, recover in merged.duals}
         # K'y of the parts adds up to the multiplier of x
         assert_close(duals[3] - duals[5] + 2 * duals[8], y)
         assert bool((duals[3] <= 0).all()) and bool((duals[5] <= 0).all()) and bool((duals[8] >= 0).all())
@@ -110,6 +118,40 @@ class TestBounds:
             interval(on_x(Convolution(randn(3, 3), SHAPE)), 0.0, 1.0),
         ]
         assert len(merge_intervals([unchanged(t) for t in terms], [])) == 2
+
+
+class TestBoundedFunctions:
+    """A function and bounds of the same entries become one term."""
+
+    def terms(self) -> list[Term]:
+        identity, weight = on_x(Identity(SHAPE)), torch.linspace(0.5, 2, SIZE).double()
+        zero = torch.zeros(SIZE).double()
+        function = Term(identity, zero, Abs(), (SIZE,), weight=weight, label="norm1(x)", key=1)
+        return [function, interval(identity, 0.0, 0.5, key=2)]
+
+    def test_the_multiplier_is_what_no_subgradient_explains(self) -> None:
+        notes: list[str] = []
+        (merged,) = merge_bounded([unchanged(t) for t in self.terms()], notes)
+        assert isinstance(merged.term.function, Clipped) and notes
+        z = torch.linspace(0, 0.5, SIZE).double()
+        y = torch.linspace(-3, 3, SIZE).double()
+        ((key, recover),) = merged.duals
+        weight = merged.term.weight
+        assert weight is not None and key == 2
+        expected = torch.zeros(SIZE).double()
+        expected[0] = y[0] + weight[0]  # at 0 the subgradients of w|x| are [-w, w]
+        expected[-1] = y[-1] - weight[-1]
+        assert_close(recover(y, z), expected, atol=1e-6, rtol=0)
+
+    def test_functions_that_are_not_finite_everywhere_stay_apart(self) -> None:
+        function, bound = self.terms()
+        barrier = replace(function, function=NegLog())
+        assert len(merge_bounded([unchanged(barrier), unchanged(bound)], [])) == 2
+
+    def test_two_functions_keep_the_bounds_apart(self) -> None:
+        function, bound = self.terms()
+        other = replace(function, function=Huber(torch.tensor(0.5).double()))
+        assert len(merge_bounded([unchanged(t) for t in (function, other, bound)], [])) == 3
 
 
 def test_weights_are_absorbed_with_their_duals() -> None:
@@ -125,7 +167,7 @@ def test_weights_are_absorbed_with_their_duals() -> None:
     ((key, recover),) = planned.duals
     y = randn(SIZE, seed=8)
     assert key == 7
-    assert_close(K.adjoint(recover(y)), new.operator.adjoint(y))
+    assert_close(K.adjoint(recover(y, y)), new.operator.adjoint(y))
 
 
 def test_functions_of_vectors_keep_their_weights() -> None:
