@@ -15,6 +15,8 @@ from cvxprox.algorithms.rows import curvature
 from cvxprox.algorithms.scaling import Metric
 from cvxprox.program import Block, ProxProgram
 
+LATE = 96
+TINY = 1e-14
 USUAL = 0.1
 """The value of the option `rho` that leaves the initial penalties as they are."""
 
@@ -45,6 +47,10 @@ def block_penalties(program: ProxProgram, metric: Metric, rho: float) -> Tensor:
     sizes = [block.stop - block.start for block in program.blocks]
     parts = [factor.expand(size) for factor, size in zip(rows, sizes, strict=True)]
     return torch.cat(parts) if parts else program.b
+
+
+def _relative(residual: float, scale: float) -> float:
+    return residual / max(scale, 1e-10)
 
 
 def _guess(program: ProxProgram) -> Tensor | None:
@@ -81,14 +87,18 @@ class JointPenalty(PenaltyRule):
         Updates at most.
     threshold : float
         Factors closer to 1 are not worth an update.
+    imbalance : float
+        Where one relative residual is this many times the other after `LATE` iterations, the factor is the
+        root of their ratio: secants of iterates that have almost stopped say little.
     """
 
     name: ClassVar[str] = "one factor, by secants"
 
     metric: Metric
     next: float = 6.0
-    last: int = 8
+    last: int = 16
     threshold: float = 1.3
+    imbalance: float = 20.0
     updates: int = field(default=0, init=False)
 
     def propose(
@@ -99,7 +109,12 @@ class JointPenalty(PenaltyRule):
             return None
         self.updates += 1
         while self.next <= iteration:
-            self.next *= 2
+            self.next *= 2 if self.next < LATE else 1.5
+        balance = (_relative(current.primal, current.primal_scale) + TINY) / (
+            _relative(current.dual, current.dual_scale) + TINY
+        )
+        if iteration >= LATE and not 1 / self.imbalance < balance < self.imbalance:
+            return multiplier * min(max(balance**0.5, 0.1), 10.0)
         root = self.metric.rho(multiplier).sqrt()
         dual, primal = float(((new.y - old.y) / root).norm()), float(((new.z - old.z) * root).norm())
         if not (0 < primal < math.inf and 0 < dual < math.inf):
