@@ -207,8 +207,9 @@ def _(expr: DivExpression, evaluation: Evaluation) -> AffineMap:
 
 
 def _weighted(inner: AffineMap, weight: Tensor, shape: tuple[int, ...]) -> AffineMap:
-    if weight.numel() == 1:
-        return inner.times(weight.reshape(()))
+    first = weight.reshape(-1)[:1]
+    if weight.numel() and bool((weight == first).all()):
+        return inner.times(first.reshape(()))
     return inner.after(Diagonal(weight, shape))
 
 

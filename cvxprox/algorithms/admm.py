@@ -127,10 +127,7 @@ class ADMM(Splitting):
     def with_penalties(self, state: ADMMState, rho: Tensor) -> ADMMState:
         """New penalties at the same point."""
         point = self.point(state)
-        if state.factor is None:
-            factor = self.linear_solve.init(self.program, self.sigma, rho)
-        else:
-            factor = self.linear_solve.update(state.factor, self.program, self.sigma, rho)
+        factor = self.refactored(state.factor, self.linear_solve, self.sigma, rho)
         v = point.z + point.y / rho
         return ADMMState(point.x, v, rho, self.program.steps(rho), factor, point.z)
 

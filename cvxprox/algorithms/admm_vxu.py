@@ -105,10 +105,7 @@ class ADMMVXU(Splitting):
     def with_penalties(self, state: VXUState, rho: Tensor) -> VXUState:
         """New penalties at the same point."""
         point = self.point(state)
-        if state.factor is None:
-            factor = self.linear_solve.init(self.program, self.sigma, rho)
-        else:
-            factor = self.linear_solve.update(state.factor, self.program, self.sigma, rho)
+        factor = self.refactored(state.factor, self.linear_solve, self.sigma, rho)
         u = point.z + point.y / rho - state.image
         return VXUState(state.x, state.image, u, rho, self.program.steps(rho), factor, point.z)
 

@@ -106,6 +106,12 @@ class Splitting(Algorithm):
     def with_penalties(self, state: Any, rho: Tensor) -> Any:
         """New penalties at the same point."""
 
+    def refactored(self, factor: Any, linear_solve: LinearSolve, sigma: Tensor, rho: Tensor) -> Any:
+        """The factor of the linear system for other penalties, from the last one if there is one."""
+        if factor is None:
+            return linear_solve.init(self.program, sigma, rho)
+        return linear_solve.update(factor, self.program, sigma, rho)
+
     @abc.abstractmethod
     def remember(self, state: Any, point: Point) -> Any:
         """The state, of which `point` is the point, spared to compute it again."""

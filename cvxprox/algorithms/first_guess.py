@@ -68,7 +68,8 @@ def first_guess(program: ProxProgram) -> Point | None:
 
     with the functions s of which `slope` has the gradients; by conjugate gradients, which stop early.
     Unknown pixels are so interpolated, and blurred ones sharpened as by Wiener's filter; denoisers go on from
-    there better than from an image with holes. None where there is nothing to go by: no quadratic term and no equation.
+    there better than from an image with holes. None where there is nothing to go by: no quadratic term and no
+    equation.
     """
     unit = (
         sum(importance(b.function) * float(b.weight.sum()) for b in program.blocks if b.weight is not None)

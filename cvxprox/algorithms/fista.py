@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from cvxprox.algorithms.base import Setup, Splitting
-from cvxprox.algorithms.form import Form
-from cvxprox.algorithms.forward_backward import ForwardBackward, forward_backward
+from cvxprox.algorithms.base import Setup
+from cvxprox.algorithms.forward_backward import ForwardBackward, GradientMethod, forward_backward
 from cvxprox.algorithms.residuals import Point
 from cvxprox.program import ProxProgram
 
@@ -30,7 +29,7 @@ class FISTAState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FISTA(Splitting):
+class FISTA(GradientMethod):
     r"""Accelerated proximal gradient steps, see `ProximalGradient`, from extrapolated points.
 
     .. math::
@@ -61,8 +60,6 @@ class FISTA(Splitting):
     rho: Tensor
     restart: bool = True
 
-    form: ClassVar[Form] = Form(quadratic="gradient", coupling="single", penalties="step")
-
     @classmethod
     def prepare(cls, setup: Setup) -> Self:
         """With the norm of P and the lengths of the rows of K."""
@@ -90,21 +87,6 @@ class FISTA(Splitting):
             uphill = ((ahead - x) * move).sum() > 0
             t_new, momentum = torch.where(uphill, 1.0, t_new), torch.where(uphill, 0.0, momentum)
         return state._replace(x=x, z=z, y=y, ahead=x + momentum * move, t=t_new)
-
-    def point(self, state: FISTAState) -> Point:
-        """As it is."""
-        return Point(state.x, state.z, state.y)
-
-    def remember(self, state: FISTAState, point: Point) -> FISTAState:
-        """It is known."""
-        return state
-
-    def with_penalties(self, state: FISTAState, rho: Tensor) -> FISTAState:
-        """The step that belongs to these penalties, at most the one that converges."""
-        inner = self.forward_backward
-        tau = inner.tau(rho)
-        rho = inner.rho(tau)
-        return state._replace(tau=tau, rho=rho, steps=self.program.steps(rho))
 
     def fixed_point(self, state: FISTAState) -> Tensor:
         """x and the extrapolated x, stacked."""

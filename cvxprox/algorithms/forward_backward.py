@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from cvxprox.algorithms.base import Setup
-from cvxprox.algorithms.form import orthogonal_rows
+from cvxprox.algorithms.base import Setup, Splitting
+from cvxprox.algorithms.form import Form, orthogonal_rows
 from cvxprox.algorithms.residuals import Point
 from cvxprox.algorithms.rows import curvature
 from cvxprox.program import ProxProgram
@@ -86,3 +87,26 @@ def forward_backward(setup: Setup) -> tuple[ForwardBackward, Tensor]:
     else:
         tau = 1 / (squares * setup.rho).mean() if program.rows else program.q.new_ones(())
     return ForwardBackward(program, squares, longest), 1 / (squares * tau)
+
+
+class GradientMethod(Splitting):
+    """What methods of such steps share; their states have `x`, `z`, `y`, `tau`, `rho` and `steps`."""
+
+    forward_backward: ForwardBackward
+
+    form: ClassVar[Form] = Form(quadratic="gradient", coupling="single", penalties="step")
+
+    def point(self, state: Any) -> Point:
+        """As it is."""
+        return Point(state.x, state.z, state.y)
+
+    def remember(self, state: Any, point: Point) -> Any:
+        """It is known."""
+        return state
+
+    def with_penalties(self, state: Any, rho: Tensor) -> Any:
+        """The step that belongs to these penalties, at most the one that converges."""
+        inner = self.forward_backward
+        tau = inner.tau(rho)
+        rho = inner.rho(tau)
+        return state._replace(tau=tau, rho=rho, steps=self.program.steps(rho))

@@ -95,10 +95,7 @@ class HalfQuadraticSplitting(Splitting):
 
     def with_penalties(self, state: HalfQuadraticState, rho: Tensor) -> HalfQuadraticState:
         """New penalties at the same x."""
-        if state.factor is None:
-            factor = self.linear_solve.init(self.program, self.sigma, rho)
-        else:
-            factor = self.linear_solve.update(state.factor, self.program, self.sigma, rho)
+        factor = self.refactored(state.factor, self.linear_solve, self.sigma, rho)
         return HalfQuadraticState(state.x, state.v, rho, self.program.steps(rho), factor)
 
     def fixed_point(self, state: HalfQuadraticState) -> Tensor:

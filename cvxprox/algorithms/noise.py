@@ -104,9 +104,9 @@ def near_fixed_point(program: ProxProgram, point: Point, noise: float) -> bool:
 def penalties_for_noise(program: ProxProgram, rho: Tensor, noise: float, bounds: float) -> Tensor:
     """`rho` with the rows of denoisers replaced, and with those of sets in proportion to these.
 
-    Every penalty also holds x back where its function has nothing to say: one that is too large for a bound wastes
-    iterations, one that is too small leaves it unheard. Equations always have something to say. Other functions
-    have penalties of their own scale.
+    Every penalty also holds x back where its function has nothing to say: one that is too large for a bound
+    wastes iterations, one that is too small leaves it unheard. Equations always have something to say. Other
+    functions have penalties of their own scale.
     """
     own = [_own(block, noise) for block in program.blocks]
     largest = [penalty.max() for penalty in own if penalty is not None]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from torch import Tensor
 
-from cvxprox.algorithms.base import Setup, Splitting
-from cvxprox.algorithms.form import Form
-from cvxprox.algorithms.forward_backward import ForwardBackward, forward_backward
+from cvxprox.algorithms.base import Setup
+from cvxprox.algorithms.forward_backward import ForwardBackward, GradientMethod, forward_backward
 from cvxprox.algorithms.residuals import Point
 from cvxprox.program import ProxProgram
 
@@ -27,7 +26,7 @@ class ProximalGradientState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ProximalGradient(Splitting):
+class ProximalGradient(GradientMethod):
     r"""Proximal gradient steps for :math:`\tfrac12x^TPx + q^Tx + g(Kx + b)` with orthogonal rows of K,
 
     .. math:: x_{k+1} = \mathrm{prox}_{\tau\, g(K\cdot + b)}\bigl(x_k - \tau(Px_k + q)\bigr), \qquad
@@ -52,8 +51,6 @@ class ProximalGradient(Splitting):
     forward_backward: ForwardBackward
     rho: Tensor
 
-    form: ClassVar[Form] = Form(quadratic="gradient", coupling="single", penalties="step")
-
     @classmethod
     def prepare(cls, setup: Setup) -> Self:
         """With the norm of P and the lengths of the rows of K."""
@@ -73,21 +70,6 @@ class ProximalGradient(Splitting):
         """One iteration."""
         x, z, y = self.forward_backward(self.program, state.x, state.tau, state.rho, state.steps)
         return state._replace(x=x, z=z, y=y)
-
-    def point(self, state: ProximalGradientState) -> Point:
-        """As it is."""
-        return Point(state.x, state.z, state.y)
-
-    def remember(self, state: ProximalGradientState, point: Point) -> ProximalGradientState:
-        """It is known."""
-        return state
-
-    def with_penalties(self, state: ProximalGradientState, rho: Tensor) -> ProximalGradientState:
-        """The step that belongs to these penalties, at most the one that converges."""
-        inner = self.forward_backward
-        tau = inner.tau(rho)
-        rho = inner.rho(tau)
-        return state._replace(tau=tau, rho=rho, steps=self.program.steps(rho))
 
     def fixed_point(self, state: ProximalGradientState) -> Tensor:
         """x."""

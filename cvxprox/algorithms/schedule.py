@@ -65,7 +65,8 @@ class Constant(Schedule):
 class LogDescent(Schedule):
     r"""Noise levels from `start` to `stop` in equal ratios, then constant.
 
-    Bounds begin with small penalties, which leave x free to move, and end with large ones, which enforce them.
+    Bounds begin with small penalties, which leave x free to move, and end with larger ones, which enforce
+    them.
 
     .. math:: \sigma_k = \mathrm{start}^{1 - k/(n-1)}\; \mathrm{stop}^{k/(n-1)}, \qquad k = 0, \dots, n - 1
 

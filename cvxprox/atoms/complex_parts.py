@@ -15,6 +15,7 @@ from cvxpy.expressions.expression import Expression
 from torch import Tensor
 
 from cvxprox.atoms.linear import LinearAtom, Parts, Shape
+from cvxprox.atoms.with_data import AtomWithData
 from cvxprox.operators import ImagPart, LinearOperator, RealPair, RealPart, Scaled
 
 REAL, IMAGINARY = "real", "imaginary"
@@ -42,7 +43,7 @@ class PartOfLinear(LinearAtom):
     def __init__(self, x: Expression, *rest: Any) -> None:
         *data, self.parent, self.of = rest
         self.linear_in_data = self.parent.linear_in_data
-        super(LinearAtom, self).__init__(x, *data)
+        super(AtomWithData, self).__init__(x, *data)
 
     @staticmethod
     @abc.abstractmethod

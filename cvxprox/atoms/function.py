@@ -12,7 +12,6 @@ import cvxpy.atoms as cvxpy_atoms
 import numpy as np
 import scipy.sparse as sp
 import torch
-from cvxpy.atoms.atom import Atom
 from cvxpy.constraints import SOC, ExpCone, NonNeg
 from cvxpy.constraints.constraint import Constraint
 from cvxpy.error import SolverError
@@ -21,7 +20,8 @@ from cvxpy.reductions.dcp2cone.canonicalizers import CANON_METHODS as CONE_FORMS
 from cvxpy.utilities.solver_context import SolverInfo
 from torch import Tensor
 
-from cvxprox.atoms.data import as_expression, check_data, describe, to_tensors
+from cvxprox.atoms.data import to_tensors
+from cvxprox.atoms.with_data import AtomWithData
 from cvxprox.operators import Gather, LinearOperator
 from cvxprox.prox import ProxFunction
 
@@ -88,30 +88,15 @@ def grouped(
     return Gather(index, shape, dtype), (count, size), False
 
 
-class FunctionAtom(Atom):
+class FunctionAtom(AtomWithData):
     """A scalar function of one expression that has a proximal operator.
 
     ``args[0]`` is the expression, ``args[1:]`` are data: constants, or expressions of parameters. NABLA_ADMM
     uses `prox_form`.
     """
 
-    data_names: ClassVar[tuple[str, ...]] = ()
-    """What the data are called, in error messages and in the name of the atom."""
-
-    options: ClassVar[tuple[str, ...]] = ()
-    """The attributes that the constructor takes after the arguments."""
-
     convex: bool = True
     """Whether the function is convex, and known to be."""
-
-    def __init__(self, x: object, *data: object) -> None:
-        kind = self.label()
-        args = [as_expression(x, f"the argument of `{kind}`")]
-        args += [
-            as_expression(value, f"the {name} of `{kind}`")
-            for name, value in zip(self.data_names, data, strict=False)
-        ]
-        super().__init__(*args)
 
     @abc.abstractmethod
     def prox_form(self, data: Sequence[Tensor], dtype: torch.dtype, device: torch.device | str) -> ProxForm:
@@ -125,26 +110,6 @@ class FunctionAtom(Atom):
             Type and place of the argument, which is real: CVXPY's reduction of complex numbers puts another
             atom, of real and imaginary parts, into the place of this one.
         """
-
-    @classmethod
-    def label(cls) -> str:
-        """The name under which the user knows the atom."""
-        return cls.__name__
-
-    def name(self) -> str:
-        """The call, with large constants and networks abbreviated."""
-        data = [describe(d, n) for n, d in zip(self.data_names, self.args[1:], strict=False)]
-        chosen = [f"{value}" for value in self.get_data() if value is not None]
-        return f"{self.label()}({', '.join([self.args[0].name(), *data, *chosen])})"
-
-    def get_data(self) -> list[Any]:
-        """The options."""
-        return [getattr(self, name) for name in self.options]
-
-    def validate_arguments(self) -> None:
-        """Check that no variable is among the data."""
-        super().validate_arguments()
-        check_data(self.label(), self.data_names, self.args[1:])
 
     def shape_from_args(self) -> Shape:
         """A number."""

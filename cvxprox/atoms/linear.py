@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,7 +20,8 @@ from cvxpy.utilities.scopes import dpp_scope_active
 from torch import Tensor
 
 from cvxprox.atoms import matrices
-from cvxprox.atoms.data import as_expression, check_data, describe, to_tensors
+from cvxprox.atoms.data import to_tensors
+from cvxprox.atoms.with_data import AtomWithData
 from cvxprox.operators import LinearOperator
 
 Shape = tuple[int, ...]
@@ -28,7 +29,7 @@ Parts = list[Expression | None]
 UNIT = Constant(1j)
 
 
-class LinearAtom(AffAtom):
+class LinearAtom(AtomWithData, AffAtom):
     r""":math:`y = K(d)\, x`: a linear operator, which may depend on data `d`, applied to an expression.
 
     ``args[0]`` is the expression `x` that the operator acts on, ``args[1:]`` are the data: constants,
@@ -43,23 +44,8 @@ class LinearAtom(AffAtom):
     called, in the order of its constructor's arguments), and says what `shape_from_args` and `operator` are.
     """
 
-    data_names: ClassVar[tuple[str, ...]] = ()
-    """What the data are called, in error messages and in the name of the atom."""
-
-    options: ClassVar[tuple[str, ...]] = ()
-    """The attributes that the constructor takes after the arguments."""
-
     linear_in_data: bool = True
     """Whether the operator depends linearly on each of its data."""
-
-    def __init__(self, x: object, *data: object) -> None:
-        kind = self.label()
-        args = [as_expression(x, f"the argument of `{kind}`")]
-        args += [
-            as_expression(value, f"the {name} of `{kind}`")
-            for name, value in zip(self.data_names, data, strict=False)
-        ]
-        super().__init__(*args)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -95,26 +81,6 @@ class LinearAtom(AffAtom):
         CVXPY reduces complex numbers to real ones where a leaf of the problem is complex.
         """
         return super().constants() + [UNIT] * self.maps_to_complex()
-
-    @classmethod
-    def label(cls) -> str:
-        """The name under which the user knows the atom."""
-        return cls.__name__
-
-    def name(self) -> str:
-        """The call, with large constants and networks abbreviated."""
-        data = [describe(d, n) for n, d in zip(self.data_names, self.args[1:], strict=False)]
-        chosen = [f"{value}" for value in self.get_data() if value is not None]
-        return f"{self.label()}({', '.join([self.args[0].name(), *data, *chosen])})"
-
-    def get_data(self) -> list[Any]:
-        """The options."""
-        return [getattr(self, name) for name in self.options]
-
-    def validate_arguments(self) -> None:
-        """Check that no variable is among the data."""
-        super().validate_arguments()
-        check_data(self.label(), self.data_names, self.args[1:])
 
     def sign_from_args(self) -> tuple[bool, bool]:
         """Unknown."""

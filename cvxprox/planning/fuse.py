@@ -168,8 +168,9 @@ def merge_bounded(terms: Sequence[Planned], notes: list[str]) -> list[Planned]:
 def _same_entries(term: Term, bound: Term) -> bool:
     """Whether `term` is a finite separable function of the entries that `bound` bounds."""
     K, L = term.operator, bound.operator
-    slices = isinstance(K, OnSlice) and isinstance(L, OnSlice)
-    if not slices or not isinstance(K.inner, Identity) or not isinstance(L.inner, Identity):
+    if not isinstance(K, OnSlice) or not isinstance(L, OnSlice):
+        return False
+    if not isinstance(K.inner, Identity) or not isinstance(L.inner, Identity):
         return False
     same = (K.start, K.inner.shape_in) == (L.start, L.inner.shape_in)
     separable = term.function.ndim == 0 and term.function.convex and not isinstance(term.function, Box)

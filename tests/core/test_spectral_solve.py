@@ -139,7 +139,6 @@ def test_singular_coupled_matrices_give_the_smallest_solution() -> None:
     torch.testing.assert_close(x[:SIZE], -x[SIZE:])
 
 
-
 def test_batches() -> None:
     program = CLOSED["two coupled images"]()
     rng = np.random.default_rng(4)
