@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,8 +51,9 @@ def draw_plan(
         middle = _box(axes, "operators", y, _short(describe_operator(operator), 34))
         right = _box(axes, "functions", y, f"{type(block.function).__name__}\n{_short(block.label, 40)}")
         _line(axes, middle, right)
-        for variable in variables:
-            _line(axes, variable, middle)
+        for variable, reads in zip(variables, _readers(operator, names), strict=True):
+            if reads:
+                _line(axes, variable, middle)
     if quadratics:
         labels = "\n".join(_short(term, 58) for term in quadratics[:2])
         text = f"linear solve\n{labels}"
@@ -76,6 +79,20 @@ def describe_operator(K: LinearOperator) -> str:
         case Sum():
             return " + ".join(describe_operator(term) for term in K.terms)
     return type(K).__name__
+
+
+def _readers(K: LinearOperator, names: Sequence[tuple[str, tuple[int, ...]]]) -> list[bool]:
+    """Which variables an operator reads; all of them where its structure does not say."""
+    parts = K.terms if isinstance(K, Sum) else (_unscaled(K),)
+    slices = [(part.start, part.stop) for part in map(_unscaled, parts) if isinstance(part, OnSlice)]
+    if len(slices) < len(parts):
+        return [True] * len(names)
+    starts = list(itertools.accumulate((math.prod(shape) for _, shape in names), initial=0))
+    return [any(a <= start < b for a, b in slices) for start in starts[:-1]]
+
+
+def _unscaled(K: LinearOperator) -> LinearOperator:
+    return _unscaled(K.inner) if isinstance(K, Scaled) else K
 
 
 def _rows(

@@ -34,7 +34,7 @@ def plot_convergence(problem_or_stats: Any, path: str | Path | None = None) -> A
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("plot_convergence needs matplotlib: pip install 'cvxprox[demo]'.") from error
+        raise ImportError("plot_convergence needs matplotlib: pip install 'cvxprox[plot]'.") from error
     figure = Figure(figsize=(10, 4), layout="constrained")
     whole, terms = figure.subplots(1, 2, sharey=True)
     iterations = [record["iteration"] for record in history]

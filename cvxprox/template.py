@@ -22,8 +22,8 @@ class Template:
         Takes one `cvxpy.Parameter` for every array, under the names of the arguments, and returns
         the `cvxpy.Problem`.
     cached : int
-        Problems that are kept, the latest used ones. Each keeps its compiled program, its warm
-        start and its factorisation.
+        Problems that are kept, the latest used ones. Each keeps its compiled program and its warm
+        start.
 
     Examples
     --------

@@ -175,7 +175,8 @@ def _(expr: AddExpression, evaluation: Evaluation) -> AffineMap:
     for arg in expr.args:
         one = evaluation.map(arg)
         if one.offset is not None and one.offset.shape != expr.shape:
-            one = AffineMap(one.operators, one.offset.expand(expr.shape))
+            offset = one.offset.reshape(()) if one.offset.numel() == 1 else one.offset
+            one = AffineMap(one.operators, offset.expand(expr.shape))
         total = _sum(total, one)
     return total
 

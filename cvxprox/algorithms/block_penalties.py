@@ -6,13 +6,15 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cvxprox.algorithms.penalties import PenaltyRule
 from cvxprox.algorithms.residuals import Point, Residuals
-from cvxprox.algorithms.rows import curvature
+from cvxprox.algorithms.rows import curvature, pieces
 from cvxprox.algorithms.scaling import Metric
+from cvxprox.operators import SparseMatrix
 from cvxprox.program import Block, ProxProgram
 
 LATE = 96
@@ -29,8 +31,8 @@ def block_penalties(program: ProxProgram, metric: Metric, rho: float) -> Tensor:
 
     .. math:: \rho_j = \frac{w_j}{\mathrm{rms}(K_jx + b_j)}.
 
-    Indicators get the smallest of these. All are in proportion to `rho`. Uniform penalties are one number
-    in memory.
+    Indicators get the smallest of these, divided by the lengths of assembled rows: the sum over an image
+    is a long row. All are in proportion to `rho`. Uniform penalties are one number in memory.
     """
     unit = metric.rho(program.b.new_ones(()).expand(program.rows))
     guess = _guess(program)
@@ -42,11 +44,32 @@ def block_penalties(program: ProxProgram, metric: Metric, rho: float) -> Tensor:
         wanted = value if value is not None else least
         factor = base.new_tensor(rho) if wanted is None else rho / USUAL * wanted / base
         rows.append(factor)
-    if len({float(factor) for factor in rows}) == 1:
+    lengths = _lengths(program)
+    if lengths is None and len({float(factor) for factor in rows}) == 1:
         return rows[0].expand(program.rows)
     sizes = [block.stop - block.start for block in program.blocks]
     parts = [factor.expand(size) for factor, size in zip(rows, sizes, strict=True)]
-    return torch.cat(parts) if parts else program.b
+    penalties = torch.cat(parts) if parts else program.b
+    return penalties if lengths is None else penalties / lengths
+
+
+def _lengths(program: ProxProgram) -> Tensor | None:
+    """The norms of assembled rows that belong to indicators, one for a point, and ones; None without such."""
+    lengths, start = torch.ones_like(program.b), 0
+    for piece in pieces(program.K):
+        stop = start + piece.shape_out[0]
+        if isinstance(piece, SparseMatrix) and stop > start:
+            squares = piece.matrix.multiply(piece.matrix.conj()).sum(axis=1)
+            lengths[start:stop] = torch.as_tensor(np.sqrt(np.asarray(squares).ravel().real)).to(lengths)
+        start = stop
+    lengths = torch.where(lengths > 0, lengths, 1.0)
+    for block in program.blocks:
+        points = block.points(lengths)
+        if block.weight is not None:
+            points.fill_(1.0)
+        elif points.dim() > 1:
+            points.copy_(points.amax(dim=tuple(range(1, points.dim())), keepdim=True).expand_as(points))
+    return None if bool((lengths == 1).all()) else lengths
 
 
 def _relative(residual: float, scale: float) -> float:

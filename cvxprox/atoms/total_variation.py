@@ -37,8 +37,8 @@ class tv(ConvexAtom):
         Real or complex, of any shape with at least one dimension. The length of a complex gradient is that of
         its real and imaginary parts together.
     boundary : str
-        What follows the last element along an axis: itself ("reflect", the difference there is 0), or the
-        first one ("circular").
+        What follows the last element along an axis: the first one ("circular", which goes with the
+        default boundary of `conv`), or itself ("reflect": the difference there is 0).
     isotropic : bool
         Whether lengths are Euclidean (unchanged by rotations), or sums of absolute values.
     axes : int or tuple of int, optional
@@ -60,7 +60,7 @@ class tv(ConvexAtom):
     cones: ClassVar[tuple[type, ...]] = (SOC, NonNeg)
     _allow_complex = True
 
-    def __init__(self, x: Any, boundary: str = "reflect", isotropic: bool = True, axes: Axes = None) -> None:
+    def __init__(self, x: Any, boundary: str = "circular", isotropic: bool = True, axes: Axes = None) -> None:
         self.boundary, self.isotropic, self.axes = boundary, isotropic, axes
         super().__init__(x)
 

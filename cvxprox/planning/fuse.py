@@ -68,8 +68,8 @@ def fuse_complex(quadratics: Sequence[Quadratic], notes: list[str]) -> list[Quad
         real, imag = (other, term) if kind is ImagPart else (term, other)
         joined = OnSlice(inner, start, term.operator.shape_in[0])
         target = torch.complex(real.target.contiguous(), imag.target.contiguous())
-        result.append(Quadratic(joined, target, term.weight, term.label))
-        notes.append(f"joined the squares of real and imaginary parts in `{term.label}`")
+        result.append(Quadratic(joined, target, term.weight, real.label))
+        notes.append(f"joined the squares of real and imaginary parts of `{real.label}`")
     return result + list(waiting.values())
 
 

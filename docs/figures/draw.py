@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from skimage import data, transform
 
-import cvxprox  # noqa: F401  registers NABLA_ADMM with CVXPY
+import cvxprox
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -74,14 +74,14 @@ def convergence(path: Path) -> None:
 
 
 def inpainting(path: Path, size: int = 192, missing: float = 0.4, noise: float = 0.05) -> None:
-    """A photograph before and after the restoration of `examples/demo.py`."""
+    """A photograph before and after its restoration by total variation."""
     rng = np.random.default_rng(0)
     original = transform.resize(data.camera() / 255, (size, size), anti_aliasing=True)
     known = (rng.random((size, size)) >= missing).astype(float)
     seen = known * np.clip(original + noise * rng.standard_normal((size, size)), 0, 1)
     x = cp.Variable((size, size))
     fit = cp.sum_squares(cp.multiply(known, x) - seen)
-    problem = cp.Problem(cp.Minimize(20 * fit + cp.tv(x)), [x >= 0, x <= 1])
+    problem = cp.Problem(cp.Minimize(20 * fit + cvxprox.tv(x)), [x >= 0, x <= 1])
     problem.solve(solver="NABLA_ADMM", eps_abs=1e-4, eps_rel=1e-4)
     pictures = {f"seen, {missing:.0%} missing": seen, "restored": x.value, "original": original}
     figure, axes = plt.subplots(1, 3, figsize=(7.5, 2.75), layout="constrained")
@@ -93,6 +93,37 @@ def inpainting(path: Path, size: int = 192, missing: float = 0.4, noise: float =
     plt.close(figure)
 
 
+def blocks(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An image of flat squares, a kernel, and the blurred image with noise, as in `docs/matrix_free.md`."""
+    truth, kernel = np.kron(rng.random((8, 8)), np.ones((16, 16))), np.ones((5, 5)) / 25
+    return truth, kernel, cvxprox.conv(truth, kernel).value + 0.01 * rng.standard_normal(truth.shape)
+
+
+def plan(path: Path) -> None:
+    """What the compiler makes of a deblurring problem."""
+    truth, kernel, seen = blocks(np.random.default_rng(0))
+    x = cp.Variable(truth.shape, name="x")
+    fit = cp.sum_squares(cvxprox.conv(x, kernel) - seen)
+    smooth = cvxprox.tv(x, boundary="circular")
+    problem = cp.Problem(cp.Minimize(fit + 0.005 * smooth), [x >= 0, x <= 1])
+    plt.close(cvxprox.explain(problem, measure=False).plot(path))
+
+
+def terms(path: Path) -> None:
+    """How the terms of a deblurring problem with outliers converge."""
+    rng = np.random.default_rng(0)
+    truth, kernel, seen = blocks(rng)
+    x, s = cp.Variable(truth.shape, name="x"), cp.Variable(truth.shape, name="s")
+    dirty = np.where(rng.random(truth.shape) < 0.02, 1.0, seen)
+    robust = cp.sum_squares(cvxprox.conv(x, kernel) + s - dirty)
+    smooth = cvxprox.tv(x, boundary="circular")
+    both = cp.Problem(cp.Minimize(robust + 0.01 * smooth + 0.1 * cp.norm1(s)), [x >= 0, x <= 1])
+    both.solve(solver="NABLA_ADMM", eps_abs=1e-4, eps_rel=1e-4)
+    cvxprox.plot_convergence(both, path)
+
+
 if __name__ == "__main__":
+    plan(FOLDER / "plan.png")
+    terms(FOLDER / "terms.png")
     convergence(FOLDER / "convergence.png")
     inpainting(FOLDER / "inpainting.png")

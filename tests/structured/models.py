@@ -175,7 +175,7 @@ CLOSED_FORMS = {
     "two_images": "2×2 systems",
     "sparse_in_a_basis": "diagonal on x",
     "super_resolution": "Woodbury",
-    "demosaicking": "osine-diagonal",
+    "demosaicking": "Fourier-diagonal",
     "nonnegative_variable": "Fourier-diagonal",
     "weighted_group_norm": "diagonal on x",
 }

@@ -106,7 +106,7 @@ class TestParameters:
         problem.solve(solver=SOLVER)
         weight._value = np.array(-1.0)  # past CVXPY's own check
         with pytest.raises(
-            cvxprox.ReductionError, match=r"`tv\(x, reflect\)` has a weight of the wrong sign"
+            cvxprox.ReductionError, match=r"`tv\(x, circular\)` has a weight of the wrong sign"
         ):
             problem.solve(solver=SOLVER)
 
