@@ -7,26 +7,14 @@ resident set, and what it was before the solve, in MiB.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import measure_solve
+from benchmarks.peak_memory import peak_mib
 from benchmarks.solvers import SOLVERS
 from benchmarks.suites import SUITES
-
-
-def peak_mib() -> float:
-    """The largest resident set of this process so far."""
-    # On Linux, `ru_maxrss` starts from that of the process that started this one.
-    status = Path("/proc/self/status")
-    if status.exists():
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(fields["VmHWM"].removesuffix("kB")) / 2**10
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def in_subprocess(suite: str, instance: str, solver: str, eps: float, limit: float) -> dict[str, Any]:

@@ -37,8 +37,9 @@ class Options:
         What changes from iteration to iteration. None: nothing, except that denoisers of unspecified noise
         level get "log_descent" and "hqs" a growing penalty. "constant": nothing at all. "log_descent":
         12 noise levels in equal ratios, from 40/255 down to that of the measurements as the weight of the
-        quadratic terms tells it (`cvxprox.LogDescent` takes others). A function of the iteration returns a factor of all penalties or a dict with "rho"
-        (that factor), "noise" (the noise level of denoisers) or both.
+        quadratic terms tells it (`cvxprox.LogDescent` takes others). A function of the iteration returns a
+        factor of all penalties or a dict with "rho" (that factor), "noise" (the noise level of denoisers)
+        or both.
     lane : str
         "assembled": one sparse matrix; "matrix_free": structured operators stay operators; "auto".
     device : str
