@@ -27,6 +27,9 @@ from cvxprox.status import Status
 Record = dict[str, Any]
 """iteration, primal, dual, gap, objective, time, and `terms`: the primal residual of every block."""
 
+FIRST_CERTIFICATE = 20
+"""Differences of the first iterates prove nothing; on images their test costs as much as iterations."""
+
 
 @dataclass
 class Monitor(abc.ABC):
@@ -132,7 +135,7 @@ class Monitor(abc.ABC):
             self.report(record)
 
     def _certified(self, iteration: int, point: Point) -> bool:
-        if self.certificates is None or self.previous is None or iteration == 0:
+        if self.certificates is None or self.previous is None or iteration < FIRST_CERTIFICATE:
             return False
         self.ray = self.certificates.primal(self.previous, point)
         if self.ray is not None:
