@@ -9,6 +9,7 @@ nibabel), for the brains. Torch takes one thread.
 from __future__ import annotations
 
 import argparse
+import importlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -120,10 +121,9 @@ def brains(size: int) -> dict[str, Image]:
         picture = np.load(folder / "data/files/t1_coronal_slice.npy")
         found["one person"] = picture[32:224, 32:224]
     if (folder := _folder("nilearn")) is not None:
-        import nibabel
-
+        nibabel = importlib.import_module("nibabel")
         name = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
-        volume = np.asarray(nibabel.load(folder / name).dataobj, dtype=float)
+        volume = np.asarray(nibabel.load(folder / name).dataobj, dtype=np.float64)
         for place in (70, 90):
             found[f"average, slice {place}"] = np.rot90(volume[:, :, place])
     scaled = {name: (one / one.max()).astype(np.float32)[None] for name, one in found.items()}
