@@ -57,8 +57,9 @@ class Options:
     rho : float
         Initial penalty of the equilibrated program; equalities get a thousand times as much.
     adaptive_rho : str or bool
-        "spectral" (or True): a penalty for every row (for every block where matrices are not
-        assembled); "scalar": one factor for all; False: fixed.
+        "spectral" (or True): from secants, a penalty for every row, and one factor for all where matrices
+        are not assembled; "scalar": one factor that balances the residuals; False: fixed. Runs with a
+        schedule, non-convex ones and those of "pgd", "fista" and "hqs" do not adapt.
     alpha : float or None
         Over-relaxation, between 0 and 2. None: 1.6, and 1.8 where matrices are not assembled.
     sigma : float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -49,9 +50,9 @@ class MixingAtom(LinearAtom):
         K = self.build(matrix.to(device, kind), shape)
         return K if kind == dtype else K @ RealPart(shape, kind, torch.device(device)).T
 
+    @abc.abstractmethod
     def build(self, matrix: Tensor, shape: Shape) -> LinearOperator:
         """The operator of a matrix."""
-        raise NotImplementedError
 
 
 class ChannelProduct(MixingAtom):

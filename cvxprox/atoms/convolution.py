@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -83,9 +84,9 @@ class KernelAtom(LinearAtom):
         return int(self.args[1].size)
 
     @staticmethod
+    @abc.abstractmethod
     def build(kernel: Tensor, shape: Shape, boundary: str, axes: tuple[int, ...]) -> LinearOperator:
         """The operator of a kernel."""
-        raise NotImplementedError
 
     def operator(
         self, data: Sequence[Tensor], dtype: torch.dtype, device: torch.device | str

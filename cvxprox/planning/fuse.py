@@ -104,7 +104,7 @@ def absorb_weights(planned: Planned, notes: list[str]) -> Planned:
     K = term.operator
     if term.function.ndim or not isinstance(K, OnSlice):
         return planned
-    weights, inner = _left_weights(K.inner)
+    weights, inner = left_weights(K.inner)
     if weights is None:
         return planned
     scale = weights.expand(K.inner.shape_out).reshape(-1)
@@ -120,14 +120,15 @@ def absorb_weights(planned: Planned, notes: list[str]) -> Planned:
     )
 
 
-def _left_weights(K: LinearOperator) -> tuple[Tensor | None, LinearOperator]:
+def left_weights(K: LinearOperator) -> tuple[Tensor | None, LinearOperator]:
+    """Elementwise weights at the left end of `K`, None if there are none, and the rest."""
     if isinstance(K, Diagonal) and K.shape_in == K.shape_out:
         return K.weight, Identity(K.shape_in, K.dtype_in, K.device)
     if isinstance(K, Scaled):
-        weights, inner = _left_weights(K.inner)
+        weights, inner = left_weights(K.inner)
         return (None, K) if weights is None else (K.scalar * weights, inner)
     if isinstance(K, Composed):
-        weights, inner = _left_weights(K.outer)
+        weights, inner = left_weights(K.outer)
         return (None, K) if weights is None else (weights, compose(inner, K.inner))
     return None, K
 

@@ -13,7 +13,6 @@ from cvxprox.algorithms.form import Form
 from cvxprox.linear_solve.structure import spectral_structure
 from cvxprox.operators import (
     Composed,
-    Diagonal,
     Identity,
     LinearOperator,
     OnSlice,
@@ -23,12 +22,13 @@ from cvxprox.operators import (
     Sum,
     gram,
     gram_spectrum,
+    outer_gram_spectrum,
 )
-from cvxprox.operators.algebra import compose
 from cvxprox.planning.fuse import (
     Planned,
     absorb_weights,
     fuse_complex,
+    left_weights,
     merge_bounded,
     merge_intervals,
     unchanged,
@@ -153,7 +153,7 @@ def _as_prox(q: Quadratic) -> list[Planned]:
     if not isinstance(K, OnSlice) or K.dtype_out.is_complex:
         return _closed_form(q)
     result = []
-    weights, inner = _strip(K.inner)
+    weights, inner = left_weights(K.inner)
     if weights is not None:
         rows = weights.expand(K.inner.shape_out).reshape(-1)
         count = rows.shape[0]
@@ -165,22 +165,10 @@ def _as_prox(q: Quadratic) -> list[Planned]:
     return [unchanged(t) for t in result] or _closed_form(q)
 
 
-def _strip(K: LinearOperator) -> tuple[Tensor | None, LinearOperator]:
-    """Elementwise weights at the left end of `K`, and the rest."""
-    if isinstance(K, Diagonal) and K.shape_in == K.shape_out:
-        return K.weight, Identity(K.shape_in, K.dtype_in, K.device)
-    if isinstance(K, Composed):
-        weights, rest = _strip(K.outer)
-        return (None, K) if weights is None else (weights, compose(rest, K.inner))
-    return None, K
-
-
 def _closed_form(q: Quadratic) -> list[Planned]:
     K = q.operator
     if not isinstance(K, OnSlice):
         return []
-    from cvxprox.operators import outer_gram_spectrum
-
     if gram_spectrum(K.inner) is None and outer_gram_spectrum(K.inner) is None:
         return []
     inner = K.inner

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -86,12 +86,6 @@ class Terms:
     quadratics: tuple[Quadratic, ...] = ()
     terms: tuple[Term, ...] = ()
     variables: tuple[tuple[str, int, tuple[int, ...]], ...] = ()
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def size(self) -> int:
-        """n."""
-        return self.base.variables
 
 
 def uniform(value: Tensor | float, count: int, like: Tensor) -> Tensor:
