@@ -1,5 +1,6 @@
 """Proximal algorithms on torch for CVXPY problems: ``prob.solve(solver="NABLA_ADMM")``."""
 
+from cvxprox import differentiation as differentiation
 from cvxprox.algorithms.schedule import Constant as Constant
 from cvxprox.algorithms.schedule import LogDescent as LogDescent
 from cvxprox.algorithms.schedule import Schedule as Schedule
@@ -49,6 +50,11 @@ from cvxprox.atoms import weighted_norm1 as weighted_norm1
 from cvxprox.errors import ReductionError as ReductionError
 from cvxprox.explain import explain as explain
 from cvxprox.explanation import Explanation as Explanation
+from cvxprox.layers import CompiledSolver as CompiledSolver
+from cvxprox.layers import Parameter as Parameter
+from cvxprox.layers import ProxLayer as ProxLayer
+from cvxprox.layers import compile as compile
+from cvxprox.layers import specialize as specialize
 from cvxprox.options import Options as Options
 from cvxprox.plot import plot_convergence as plot_convergence
 from cvxprox.prox import ProxFunction as ProxFunction
@@ -61,6 +67,8 @@ from cvxprox.reductions.torch_operator_affine import compile_affine as compile_a
 from cvxprox.registration import register as register
 from cvxprox.solver import NablaADMM as NablaADMM
 from cvxprox.template import Template as Template
+from cvxprox.training import History as History
+from cvxprox.training import train as train
 
 __version__ = "0.1.0"
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cvxprox.operators import LinearOperator, move
+from cvxprox.operators.base import differentiated, watched
 from cvxprox.prox import ProxFunction
 
 SMALLEST_STEP = 1e-20
@@ -142,6 +143,9 @@ class ProxProgram:
         if len(self.blocks) == 1:
             block = self.blocks[0]
             return block.rows(block.function.prox(block.points(v), steps[0]))
+        if watched():
+            rows = [b.rows(b.function.prox(b.points(v), t)) for b, t in zip(self.blocks, steps, strict=True)]
+            return torch.cat(rows, dim=-1) if rows else v.clone()
         z = torch.empty_like(v)
         for block, t in zip(self.blocks, steps, strict=True):
             block.points(z).copy_(block.function.prox(block.points(v), t))
@@ -215,4 +219,4 @@ def _is_uniform(values: Tensor) -> bool:
 
 def _is_constant(values: Tensor) -> bool:
     """Whether all entries are equal, where the gradient of one entry may stand for those of all."""
-    return not values.requires_grad and values.numel() > 0 and bool((values == values[0]).all())
+    return not differentiated(values) and values.numel() > 0 and bool((values == values[0]).all())

@@ -12,10 +12,17 @@ from cvxpy.problems.problem import Problem
 from cvxpy.reductions.solvers import defines
 from cvxpy.reductions.solvers.solving_chain import SolvingChain
 
+from cvxprox.layers.cvxpy_gradients import Derivatives
+from cvxprox.layers.parameter import teach_cvxpy
+from cvxprox.layers.raw_parameters import RawSolver, raw_chain
+from cvxprox.layers.solution import attach_tensors, teach_variables, values_from
 from cvxprox.reductions.chain import compiled_otherwise, construct_chain
 from cvxprox.solver import FIXED_POINT, NAME, NAMES, PENALTY_METHOD, NablaADMM
 
 METHOD = "nabla_admm"
+DERIVATIVES = "NABLA_DERIVATIVES"
+"""Where a problem's solver cache holds what ``backward`` and ``derivative`` read."""
+
 _ORIGINAL = "_cvxprox_original"
 
 
@@ -36,6 +43,11 @@ def register() -> None:
     Problem.register_solve(METHOD, _solve_method)
     _wrap("_construct_chain", _construct_chain)
     _wrap("solve", _solve)
+    _wrap("_solve", _inner_solve)
+    _wrap("backward", _backward)
+    _wrap("derivative", _derivative)
+    teach_cvxpy()
+    teach_variables()
 
 
 def _wrap(attribute: str, make: Any) -> None:
@@ -51,6 +63,8 @@ def _construct_chain(original: Any) -> Any:
         ours = _ours(solver)
         if ours is not None:
             return construct_chain(self, ours, **kwargs)
+        if isinstance(solver, RawSolver):
+            return raw_chain(solver, kwargs.get("solver_opts"))
         return original(self, solver=solver, **kwargs)
 
     return chain
@@ -58,17 +72,70 @@ def _construct_chain(original: Any) -> Any:
 
 def _solve(original: Any) -> Any:
     def solve(self: Problem, *args: Any, **kwargs: Any) -> Any:
-        method = kwargs.pop("solve_method", None)
-        if method is not None:
+        if kwargs.get("solve_method") in Problem.REGISTERED_SOLVE_METHODS:  # else an option of DIFFCP
             if "method" in kwargs:
                 raise ValueError("Give either method= or solve_method=, not both.")
-            kwargs["method"] = method
-        solver = _ours(kwargs.get("solver"))
-        if solver is not None and compiled_otherwise(self, solver, kwargs):
+            kwargs["method"] = kwargs.pop("solve_method")
+        if kwargs.get("method") == METHOD:
+            return original(self, *args, **kwargs)
+        solver, params = _ours(kwargs.get("solver")), kwargs.pop("params", None)
+        if solver is None:
+            if params is not None:
+                raise ValueError(f'params= belongs to the solvers of cvxprox: add solver="{NAME}".')
+            return original(self, *args, **kwargs)
+        if compiled_otherwise(self, solver, kwargs):
             self._cache.invalidate()
-        return original(self, *args, **kwargs)
+        with values_from(self, params or {}):
+            value = original(self, *args, **kwargs)
+            attach_tensors(self, params, solver.options, kwargs)
+        return value
 
     return solve
+
+
+def _inner_solve(original: Any) -> Any:
+    """``requires_grad=True``, which CVXPY refuses for solvers other than its own.
+
+    Problems need not be DPP, unless ``enforce_dpp=True``: what becomes of the parameters is not
+    read from CVXPY's matrices.
+    """
+    signature = inspect.signature(original)
+
+    def solve(self: Problem, *args: Any, **kwargs: Any) -> Any:
+        known: Derivatives | None = self._solver_cache.get(DERIVATIVES)
+        if known is not None:
+            known.forget()
+        call = signature.bind(self, *args, **kwargs)
+        asked, solver = call.arguments, _ours(call.arguments.get("solver"))
+        if solver is None or not asked.get("requires_grad"):
+            return original(self, *args, **kwargs)
+        if asked.get("qcp"):
+            raise ValueError("Cannot compute gradients of DQCP problems.")
+        asked["requires_grad"] = False
+        value = original(*call.args, **call.kwargs)
+        last = self._solver_cache.get(NAME)
+        known = self._solver_cache.get(DERIVATIVES) or Derivatives(self)
+        known.record(solver.options if last is None else last.session.options, bool(asked.get("gp")))
+        self._solver_cache[DERIVATIVES] = known
+        return value
+
+    return solve
+
+
+def _backward(original: Any) -> Any:
+    def backward(self: Problem) -> None:
+        known = self._solver_cache.get(DERIVATIVES)
+        return known.backward() if known is not None and known.ready else original(self)
+
+    return backward
+
+
+def _derivative(original: Any) -> Any:
+    def derivative(self: Problem) -> None:
+        known = self._solver_cache.get(DERIVATIVES)
+        return known.derivative() if known is not None and known.ready else original(self)
+
+    return derivative
 
 
 def _ours(solver: Any) -> NablaADMM | None:
@@ -91,6 +158,9 @@ def _require_cvxpy() -> None:
     expected = {
         "_construct_chain": ["solver", "gp", "enforce_dpp", "ignore_dpp", "canon_backend", "solver_opts"],
         "solve": [],
+        "_solve": ["solver", "gp", "qcp", "requires_grad"],
+        "backward": [],
+        "derivative": [],
         "register_solve": ["name", "func"],
     }
     for name, parameters in expected.items():

@@ -13,6 +13,7 @@ from cvxprox.operators import SparseMatrix, as_sparse
 from cvxprox.planning import Form, Plan, Quadratic, Terms, make_plan
 from cvxprox.program import ProxProgram
 from cvxprox.prox import Square
+from cvxprox.reductions.affine_map import Evaluation
 from cvxprox.reductions.assemble import Assembled, assemble
 from cvxprox.reductions.layout import Layout
 from cvxprox.reductions.parametric import StuffedData
@@ -72,7 +73,8 @@ def assemble_structured(
     base = assemble(data, layout) if layout.size else None
     program = _linear(data) if base is None else base.program
     program = program.to(device, dtype)
-    evaluated = part.evaluate(data.q, dtype, device)
+    costs = torch.from_numpy(data.q).to(device, dtype)
+    evaluated = part.evaluate(costs, costs, Evaluation(dtype, device))
     program, rows, squares = split_squares(program)
     terms = Terms(program, (*squares, *evaluated.quadratics), evaluated.terms, part.variables)
     plan = make_plan(terms, form)

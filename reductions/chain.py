@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from cvxpy.constraints.constraint import Constraint
 from cvxpy.error import DPPError, SolverError
 from cvxpy.problems.objective import Maximize
 from cvxpy.problems.problem import Problem
@@ -26,6 +28,7 @@ from cvxpy.utilities.solver_context import SolverInfo
 from cvxpy.utilities.warn import warn
 
 from cvxprox.reductions.complex_to_real import ComplexToReal
+from cvxprox.reductions.lifted_parameter import LiftParameters
 from cvxprox.reductions.partial_canonicalization import PartialCanonicalization
 from cvxprox.reductions.priors import is_structured, without_priors
 from cvxprox.reductions.recompile import Recompile
@@ -51,6 +54,26 @@ def compiled_otherwise(problem: Problem, solver: Solver, solver_opts: Mapping[st
     return bool(kept) and kept[0] != wants_operators(solver, solver_opts)
 
 
+@dataclass(frozen=True)
+class Flavour:
+    """How problems become programs of tensors.
+
+    Attributes
+    ----------
+    squares : bool
+        Whether sums of squares are terms of the stuffed problem, not forms of variables of their own.
+    choose : callable
+        Which lowered constraints stay operators.
+    """
+
+    squares: bool
+    choose: Callable[[Constraint], bool]
+
+
+def _entries(problem: Problem) -> int:
+    return sum(p.size for p in problem.parameters())
+
+
 def construct_chain(
     problem: Problem,
     solver: Solver,
@@ -59,12 +82,13 @@ def construct_chain(
     ignore_dpp: bool = False,
     canon_backend: str | None = None,
     solver_opts: dict[str, Any] | None = None,
+    flavour: Flavour | None = None,
 ) -> SolvingChain:
     """The reductions from `problem` to `solver`.
 
     [complex to real, geometric to convex] → partial canonicalisation → attributes to constraints
     → exact cone conversions → stuffing → solver. The arguments are those of
-    ``Problem._construct_chain``.
+    ``Problem._construct_chain``, and `flavour`, for programs of tensors.
 
     Raises
     ------
@@ -99,20 +123,23 @@ def construct_chain(
     if isinstance(problem.objective, Maximize):
         reductions.append(FlipObjective())
 
-    if ignore_dpp or not judged.is_dpp("dgp" if gp else "dcp", quad_form_dpp="qp"):
+    if flavour is not None:
+        reductions.append(LiftParameters())
+    elif ignore_dpp or not judged.is_dpp("dgp" if gp else "dcp", quad_form_dpp="qp"):
         if not ignore_dpp and enforce_dpp:
             raise DPPError(DPP_ERROR_MSG)
         if not ignore_dpp:
             warn(DPP_ERROR_MSG)
         reductions.insert(0, EvalParams())
-    elif canon_backend is None and sum(p.size for p in problem.parameters()) >= DPP_PARAM_THRESHOLD:
+    follows = not isinstance(reductions[0], EvalParams)
+    if follows and canon_backend is None and _entries(problem) >= DPP_PARAM_THRESHOLD:
         canon_backend = COO_CANON_BACKEND
 
     use_quad_obj = (solver_opts or {}).get("use_quad_obj", solver.options.use_quad_obj)
     quad_obj = bool(use_quad_obj) and form.has_quadratic_objective()
     _, exact, approximate = expand_cones(form.cones(quad_obj=quad_obj).copy(), supported)
     asked = wants_operators(solver, solver_opts or {})
-    structured = asked or is_structured(problem)
+    structured = asked or is_structured(problem) if flavour is None else flavour.squares
     reductions.append(PartialCanonicalization(quad_obj, context, structured))
     reductions.append(CvxAttr2Constr(reduce_bounds=True))
     if exact:
@@ -120,6 +147,9 @@ def construct_chain(
     if approximate:
         reductions.append(ApproxCone2Cone(target_cones=approximate))
     reductions.append(EliminateZeroSized())
-    reductions.append(ProxStuffing(quad_obj, canon_backend, structured, asked))
+    if flavour is None:
+        reductions.append(ProxStuffing(quad_obj, canon_backend, structured, asked))
+    else:
+        reductions.append(ProxStuffing(quad_obj, canon_backend, True, asked, flavour.choose))
     reductions.append(solver)
     return SolvingChain(reductions=reductions, solver_context=context)

@@ -10,7 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 from cvxpy.cvxcore.python import canonInterface
 from cvxpy.expressions.constants.parameter import Parameter
+from cvxpy.expressions.expression import Expression
 
+from cvxprox.atoms.data import value_of
 from cvxprox.reductions.layout import Layout
 from cvxprox.reductions.structured import StructuredPart
 
@@ -136,6 +138,8 @@ class ParametricProgram:
         The terms whose operators are not in A.
     names : tuple of (name, shape)
         The variables.
+    objective : Expression or None
+        The linear objective, where it is not affine in the parameters and so not in q.
     """
 
     P: ParametricMatrix | None
@@ -151,6 +155,7 @@ class ParametricProgram:
     stale: bool = False
     structured: StructuredPart | None = None
     names: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    objective: Expression | None = None
 
     def evaluate(self) -> StuffedData:
         """The numbers at the current values of the parameters.
@@ -186,7 +191,8 @@ class ParametricProgram:
         theta = np.ones(1 + sum(p.size for p in self.parameters))
         for p in self.parameters:
             start = self.parameter_offsets[p.id]
-            value = p.value.toarray() if sp.issparse(p.value) else np.asarray(p.value)
+            value = value_of(p)
+            value = value.toarray() if sp.issparse(value) else np.asarray(value)
             theta[start : start + p.size] = value.ravel(order="F")
         return theta
 

@@ -20,6 +20,12 @@ def is_structured(problem: Problem) -> bool:
     return any(isinstance(node, LinearAtom | FunctionAtom) for node in nodes)
 
 
+def has_priors(problem: Problem) -> bool:
+    """Whether there are functions that are not convex, or not known to be."""
+    nodes = _nodes([problem.objective, *problem.constraints])
+    return any(isinstance(node, FunctionAtom) and not node.is_atom_convex() for node in nodes)
+
+
 def without_priors(problem: Problem) -> Problem:
     """The problem with a variable in place of every non-convex prior that is added to its objective.
 

@@ -14,6 +14,8 @@ from cvxpy.reductions.reduction import Reduction
 from cvxpy.reductions.solution import Solution
 from cvxpy.utilities.canonical import Canonical
 
+from cvxprox.atoms.data import value_of
+
 
 class Recompile(Reduction):
     """The first reduction of the chain: the identity, but for re-solves.
@@ -49,7 +51,7 @@ class Recompile(Reduction):
         if not cache.param_prog.stale and not self._numbers_changed(problem):
             return
         if cache.param_prog.stale:
-            _forget_canonical_forms([problem.objective, *problem.constraints])
+            forget_canonical_forms([problem.objective, *problem.constraints])
         program, inverse_data = problem, []
         for reduction in cache.solving_chain.reductions[:-1]:
             program, inverse = reduction.apply(program)
@@ -62,19 +64,20 @@ class Recompile(Reduction):
         renamed = _compose_id_map(r.param_id_map for r in cache.solving_chain.reductions)
         present = {p.id for p in cache.param_prog.parameters}
         lost = [p for p in problem.parameters() if not present & set(renamed.get(p.id, [p.id]))]
-        return any(not np.array_equal(_plain(self.values.get(p.id)), _plain(p.value)) for p in lost)
+        return any(not np.array_equal(_plain(self.values.get(p.id)), _plain(value_of(p))) for p in lost)
 
 
-def _forget_canonical_forms(nodes: list[Canonical]) -> None:
+def forget_canonical_forms(nodes: list[Canonical]) -> None:
     """Drop the graph forms that a deep copy takes along: they name the original's variables."""
     for node in nodes:
         node.__dict__.pop("_lazy_canonical_form", None)
-        _forget_canonical_forms(node.args)
+        forget_canonical_forms(node.args)
 
 
 def _snapshot(parameter: Parameter) -> Any:
     """The value; a copy where that is cheap, since users may write into the array."""
-    return np.array(_plain(parameter.value)) if parameter.size <= 10_000 else parameter.value
+    value = value_of(parameter)
+    return np.array(_plain(value)) if parameter.size <= 10_000 else value
 
 
 def _plain(value: Any) -> np.ndarray:

@@ -30,6 +30,7 @@ from cvxprox.reductions.arrange import arrange, fortran_positions
 from cvxprox.reductions.describe import describe
 from cvxprox.reductions.layout import BoxRows, Layout
 from cvxprox.reductions.prox_term import AtomTerm, ProxTerm
+from cvxprox.reductions.torch_operator_batch import batch_of
 
 Dual = Callable[[np.ndarray], "np.ndarray | float"]
 
@@ -63,12 +64,15 @@ class StructuredPart:
     variables: tuple[tuple[str, int, tuple[int, ...]], ...]
     order: np.ndarray
 
-    def evaluate(self, costs: np.ndarray, dtype: torch.dtype, device: torch.device) -> Evaluated:
-        """Operators and numbers at the current values of the parameters.
+    def evaluate(self, costs: Tensor, probe: Tensor, evaluation: Evaluation) -> Evaluated:
+        """Operators and numbers, at the tensors of the evaluation or the current values of the parameters.
 
-        `costs` holds the coefficients of the objective, those of the placeholders included.
+        `costs` holds the coefficients of the objective, those of the placeholders included, of shape
+        ``(*batch, columns)``. `probe`, of shape ``(columns,)``, is equal where these are the same
+        functions of the parameters.
         """
-        builder = _Builder(self, np.append(costs, 0.0), Evaluation(dtype, device))
+        pad = torch.nn.functional.pad
+        builder = _Builder(self, pad(costs, (0, 1)), pad(probe, (0, 1)), evaluation)
         for (con, origin), layout in zip(self.constraints, self.layouts, strict=True):
             builder.add(con, origin, layout)
         return Evaluated(tuple(builder.quadratics), tuple(builder.terms), builder.duals)
@@ -80,11 +84,12 @@ def stays_structured(con: Constraint) -> bool:
     Those do that contain an operator of this library, and those that merely select, scale and
     shift the entries of variables: written as matrices they would hide that structure.
     """
-    if isinstance(con, AtomTerm):
-        return True
-    return any(_has_operator(arg) for arg in con.args) or (
-        type(con) in _SIMPLE and all(_is_simple(arg) for arg in con.args)
-    )
+    return has_operators(con) or (type(con) in _SIMPLE and all(_is_simple(arg) for arg in con.args))
+
+
+def has_operators(con: Constraint) -> bool:
+    """Whether a lowered constraint has functions or operators of this library."""
+    return isinstance(con, AtomTerm) or any(_has_operator(arg) for arg in con.args)
 
 
 _SIMPLE = (ProxTerm, Zero, NonNeg)
@@ -120,9 +125,9 @@ class Evaluated:
 class _Builder:
     """Collects the terms of one evaluation."""
 
-    def __init__(self, part: StructuredPart, costs: np.ndarray, evaluation: Evaluation) -> None:
+    def __init__(self, part: StructuredPart, costs: Tensor, probe: Tensor, evaluation: Evaluation) -> None:
         self.part = part
-        self.costs = costs
+        self.costs, self.probe = costs, probe
         self.evaluation = evaluation
         self.quadratics: list[Quadratic] = []
         self.terms: list[Term] = []
@@ -150,33 +155,40 @@ class _Builder:
     def _atom(self, con: AtomTerm, label: str) -> None:
         evaluation, atom = self.evaluation, con.atom
         data = tuple(evaluation.constant(arg) for arg in con.args[1:])
+        evaluation.differs |= any(batch_of(d, arg.ndim) for d, arg in zip(data, con.args[1:], strict=True))
         form = atom.prox_form(data, evaluation.dtype, evaluation.device)
         affine = evaluation.map(con.args[0])
         if form.operator is not None:
             affine = affine.after(form.operator)
         K = self._flat(affine)
         assert con.placeholder is not None
-        column = self.part.columns.get(con.placeholder.id, len(self.costs) - 1)
-        shift = self._shift(affine, K)
+        column = self.part.columns.get(con.placeholder.id, self.costs.shape[-1] - 1)
+        shift = self._shift(affine, K.shape_out[0])
         shape = (form.shape[-1], *form.shape[:-1]) if form.leading else form.shape
-        weight = self._weight(self.costs[column : column + 1], shape[0], label)
+        weight = self._weight(self._index(np.array([column])), 1.0, shape[0], label)
         self.terms.append(Term(K, shift, form.function, shape, form.leading, weight, label, len(self.terms)))
 
-    def _shift(self, affine: AffineMap, K: LinearOperator) -> Tensor:
-        if affine.offset is None:
-            return uniform(0.0, K.shape_out[0], torch.empty(0, dtype=K.dtype_out, device=K.device))
-        return affine.offset.reshape(-1)
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the type and place of the evaluation."""
+        return torch.empty(0, dtype=self.evaluation.dtype, device=self.evaluation.device)
 
-    def _weight(self, weights: np.ndarray, count: int, label: str) -> Tensor:
-        if (weights < 0).any():
+    def _shift(self, affine: AffineMap, size: int) -> Tensor:
+        return uniform(0.0, size, self.like) if affine.offset is None else flat_rows(affine.offset, size)
+
+    def _weight(self, columns: Tensor, scale: float, count: int, label: str) -> Tensor:
+        """The weights of `count` points, of shape ``(*batch, count)``; expanded where all are the same."""
+        weights = scale * self.costs[..., columns].to(self.like)
+        probe = self.probe[columns]
+        same = bool((probe == probe[:1]).all())
+        if bool((weights < 0).any()):
             raise ReductionError(
                 f"the term `{label}` has a weight of the wrong sign, so the problem is not convex "
                 "at these values. Check the signs of the parameters that multiply it."
             )
-        like = torch.empty(0, dtype=self.evaluation.dtype, device=self.evaluation.device)
-        if weights.size == 1 or (weights == weights[0]).all():
-            return uniform(float(weights[0]), count, like)
-        return torch.from_numpy(weights).to(like)
+        if same:
+            return weights[..., :1].expand((*weights.shape[:-1], count))
+        return weights
 
     def _rows(self, con: Constraint, layout: Layout, label: str) -> None:
         evaluation = self.evaluation
@@ -184,27 +196,25 @@ class _Builder:
         shapes = [tuple(arg.shape) for arg in con.args]
         position = fortran_positions(shapes)  # of a local row in the arguments, flattened in C order
         ends = np.cumsum([0, *(int(np.prod(s, dtype=int)) for s in shapes)])
-        offsets = torch.cat([evaluation.offset(arg).reshape(-1) for arg in con.args]).cpu().numpy()
-        numbers = offsets[position]  # of local rows
         _finite(con, maps, label)
+        numbers = self._numbers(maps, ends)[..., self._index(position)]  # of local rows
         rows_of: list[tuple[int, np.ndarray]] = []
         for box in layout.box:
             index = position[box.rows]
-            lower, upper = _bounds(box, numbers)
             K, shift, arranged = self._points(maps, ends, index)
-            lower, upper = (_ordered(bound, arranged.order) for bound in (lower, upper))
+            interval = self._interval(box, numbers, arranged.order)
             rows_of.append((len(self.terms), _ordered(box.rows, arranged.order)))
-            interval = prox.Box(self._bound(lower), self._bound(upper))
             self.terms.append(Term(K, shift, interval, arranged.shape, False, None, label, len(self.terms)))
         for piece in layout.pieces:
             index = position[piece.rows]
             K, shift, arranged = self._points(maps, ends, index)
-            data = [torch.from_numpy(_ordered(numbers[r], arranged.order)).to(shift) for r in piece.data]
+            data = [numbers[..., self._index(_ordered(r, arranged.order))] for r in piece.data]
+            evaluation.differs |= any(d.dim() > 1 for d in data)
             function = piece.build(*data)
             weight = None
             if piece.weights is not None:
-                costs = _ordered(self.costs[piece.weights] * piece.scale, arranged.order)
-                weight = self._weight(costs, arranged.shape[0], label)
+                columns = self._index(_ordered(piece.weights, arranged.order))
+                weight = self._weight(columns, piece.scale, arranged.shape[0], label)
                 if isinstance(function, prox.Square):
                     self._quadratic(K, shift, weight, label)
                     continue
@@ -217,52 +227,75 @@ class _Builder:
         for key, dual in layout.duals.items():
             self.duals.append((key, functools.partial(_dual, dual, layout.size, rows_of)))
 
+    def _index(self, index: np.ndarray) -> Tensor:
+        """Positions, where -1 is the last one."""
+        return torch.from_numpy(np.ascontiguousarray(index)).to(self.evaluation.device)
+
+    def _numbers(self, maps: list[AffineMap], ends: np.ndarray) -> Tensor:
+        """The constants of all arguments, flattened in C order and joined."""
+        parts = [self._shift(m, int(size)) for m, size in zip(maps, np.diff(ends), strict=True)]
+        batch = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))
+        return torch.cat([part.expand(*batch, -1) for part in parts], -1)
+
+    def _interval(self, box: BoxRows, numbers: Tensor, order: np.ndarray | None) -> prox.Box:
+        lower, upper = (self._bound(_ordered(bound, order)) for bound in (box.lower, box.upper))
+        is_ball = _ordered(box.radius >= 0, order)
+        if is_ball.any():
+            radius = numbers[..., self._index(_ordered(box.radius, order))]
+            ball = self._index(is_ball)
+            lower, upper = torch.where(ball, -radius, lower), torch.where(ball, radius, upper)
+        return prox.Box(lower, upper)
+
     def _points(self, maps: list[AffineMap], ends: np.ndarray, index: np.ndarray) -> Any:
         """The operator and offset whose result is the points, and their arrangement."""
         least, most = int(index.min()), int(index.max())
         arg = int(np.searchsorted(ends, least, side="right")) - 1
         if most < ends[arg + 1]:
             affine, first, size = maps[arg], int(ends[arg]), int(ends[arg + 1] - ends[arg])
-            K, shift = self._flat(affine), self._shift_of(affine, size)
+            K, shift = self._flat(affine), self._shift(affine, size)
         else:
             first, size = 0, int(ends[-1])
             pieces = tuple(self._flat(m) if m.operators else self._zero(ends, i) for i, m in enumerate(maps))
-            K = Stacked(pieces)
-            shift = torch.cat([self._shift_of(m, int(e)) for m, e in zip(maps, np.diff(ends), strict=True)])
+            K, shift = Stacked(pieces), self._numbers(maps, ends)
         arranged = arrange(index - first, size)
         if arranged.gather is not None:
             chosen = torch.from_numpy(np.ascontiguousarray(arranged.gather)).to(K.device)
             K = compose(Gather(chosen, K.shape_out, K.dtype_out), K)
-            shift = shift[chosen]
+            shift = shift[..., chosen]
         return K, shift, arranged
-
-    def _shift_of(self, affine: AffineMap, size: int) -> Tensor:
-        like = torch.empty(0, dtype=self.evaluation.dtype, device=self.evaluation.device)
-        return uniform(0.0, size, like) if affine.offset is None else affine.offset.reshape(-1)
 
     def _zero(self, ends: np.ndarray, i: int) -> LinearOperator:
         empty = sp.csr_array((int(ends[i + 1] - ends[i]), self.part.size))
         return SparseMatrix(empty, self.evaluation.dtype, self.evaluation.device)
 
     def _bound(self, bound: np.ndarray) -> Tensor:
-        like = torch.empty(0, dtype=self.evaluation.dtype, device=self.evaluation.device)
         if bound.size and (bound == bound[0]).all():
-            return uniform(float(bound[0]), bound.size, like)
-        return torch.from_numpy(bound).to(like)
+            return uniform(float(bound[0]), bound.size, self.like)
+        return torch.from_numpy(bound).to(self.like)
 
     def _quadratic(self, K: LinearOperator, shift: Tensor, weight: Tensor, label: str) -> None:
-        if weight.stride() != (0,):
-            K = compose(Diagonal(weight.sqrt(), K.shape_out), K)
-            shift, weight = weight.sqrt() * shift, torch.ones_like(weight[:1])
-        self.quadratics.append(Quadratic(K, -shift, weight[0] if weight.numel() else weight.sum(), label))
+        if weight.numel() and weight.stride()[-1] == 0:
+            weight = weight[..., :1]
+        self.evaluation.differs |= weight.dim() > 1
+        if weight.dim() > 1 or weight.shape[-1] != 1:
+            roots = safe_root(weight)
+            K = compose(Diagonal(roots, K.shape_out), K)
+            shift, weight = roots * shift, torch.ones_like(weight.reshape(-1)[:1])
+        self.quadratics.append(Quadratic(K, -shift, weight.sum(), label))
 
 
-def _bounds(box: BoxRows, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    is_ball = box.radius >= 0
-    if not is_ball.any():
-        return box.lower, box.upper
-    radius = numbers[box.radius]
-    return np.where(is_ball, -radius, box.lower), np.where(is_ball, radius, box.upper)
+def safe_root(weights: Tensor) -> Tensor:
+    """The square roots; at zero with the derivative zero."""
+    return torch.where(weights > 0, weights.clamp_min(torch.finfo(weights.dtype).tiny).sqrt(), 0.0)
+
+
+def flat_rows(values: Tensor, size: int) -> Tensor:
+    """Values ``(*batch, *shape)`` of `size` entries as ``(*batch, size)``."""
+    lead, count = values.dim(), 1
+    while count < size:
+        lead -= 1
+        count *= values.shape[lead]
+    return values.reshape(*values.shape[:lead], size) if values.numel() > size else values.reshape(size)
 
 
 def _ordered(values: np.ndarray, order: np.ndarray | None) -> np.ndarray:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.sparse as sp
 from cvxpy.constraints import Equality, ExpCone, Inequality, PowCone3D
 from cvxpy.constraints.constraint import Constraint
 from cvxpy.constraints.second_order import SOC
+from cvxpy.expressions.constants.constant import Constant
+from cvxpy.expressions.expression import Expression
 from cvxpy.expressions.variable import Variable
 from cvxpy.problems.problem import Problem
 from cvxpy.reductions import InverseData
@@ -16,11 +20,12 @@ from cvxpy.reductions.solvers.solving_chain_utils import get_canon_backend
 from cvxpy.reductions.utilities import are_args_affine, lower_equality, lower_ineq_to_nonneg
 from cvxpy.settings import SCIPY_CANON_BACKEND
 from cvxpy.utilities.coeff_extractor import CoeffExtractor
+from cvxpy.utilities.scopes import dpp_scope
 
 from cvxprox.reductions.layout import Layout
 from cvxprox.reductions.parametric import AffineValues, ParametricMatrix, ParametricProgram
 from cvxprox.reductions.prox_term import AtomTerm, Placeholder
-from cvxprox.reductions.structured import StructuredPart, stays_structured
+from cvxprox.reductions.structured import StructuredPart, has_operators, stays_structured
 
 Pair = tuple[Constraint, Constraint]
 """A constraint as it is lowered, and as it was."""
@@ -41,15 +46,23 @@ class ProxStuffing(MatrixStuffing):
         Whether there are operators that stay operators.
     asked : bool
         Whether that was asked for by options, and is not only due to the problem.
+    choose : callable
+        Which lowered constraints stay operators, where there are any.
     """
 
     def __init__(
-        self, quad_obj: bool, canon_backend: str | None = None, structured: bool = False, asked: bool = False
+        self,
+        quad_obj: bool,
+        canon_backend: str | None = None,
+        structured: bool = False,
+        asked: bool = False,
+        choose: Callable[[Constraint], bool] = stays_structured,
     ) -> None:
         self.quad_obj = quad_obj
         self.canon_backend = canon_backend
         self.structured = structured
         self.asked = asked
+        self.choose = choose
 
     def accepts(self, problem: Problem) -> bool:
         """Affine (or quadratic) objective, affine arguments."""
@@ -72,11 +85,14 @@ class ProxStuffing(MatrixStuffing):
         kept = np.concatenate([np.empty(0, dtype=int)] + [
             inverse.var_offsets[v.id] + np.arange(v.size) for v in _unknowns(problem)
         ])  # fmt: skip
+        objective, apart_objective = problem.objective.expr, None
+        if self.choose is not stays_structured and not is_parameter_affine(objective):
+            objective, apart_objective = Constant(0.0), objective
         if self.quad_obj:
-            P, q = extractor.quad_form(problem.objective.expr.copy())
+            P, q = extractor.quad_form(objective.copy())
             quadratic = ParametricMatrix(2 * P, columns, kept, square=True)
         else:
-            q, quadratic = extractor.affine(problem.objective.expr), None
+            q, quadratic = extractor.affine(objective), None
         A = extractor.affine([arg for con in lowered for arg in con.args])
         program = ParametricProgram(
             quadratic, ParametricMatrix(A, columns, kept, square=False), AffineValues(sp.csr_array(q)),
@@ -84,6 +100,7 @@ class ProxStuffing(MatrixStuffing):
             kept if structured is None else kept[structured.order],
             problem.parameters(), inverse.param_id_map, structured=structured,
             names=tuple((v.name(), tuple(v.shape)) for v in _unknowns(problem)),
+            objective=apart_objective,
         )  # fmt: skip
         inverse.cons_id_map = {con.id: con.id for con, _ in pairs}
         self._cons_id_map = inverse.cons_id_map
@@ -100,7 +117,9 @@ class ProxStuffing(MatrixStuffing):
         """The part that is not written as matrices; None if that is nothing."""
         if not self.structured:
             return None
-        chosen = [(con, origin) for con, origin in pairs if stays_structured(con)]
+        chosen = [(con, origin) for con, origin in pairs if self.choose(con)]
+        if not chosen and self.choose is not stays_structured:
+            return None
         layouts = []
         for con, origin in chosen:
             layouts.append(Layout())
@@ -120,6 +139,27 @@ class ProxStuffing(MatrixStuffing):
     def invert(self, solution: Solution, inverse_data: InverseData) -> Solution:
         """The solution itself: the solver has split the variables already."""
         return solution
+
+
+def is_parameter_affine(expr: Expression) -> bool:
+    """Whether the coefficients of a linear expression are affine in its parameters; True for a quadratic."""
+    if not expr.is_affine():
+        return True
+    with dpp_scope():
+        return bool(expr.is_affine())
+
+
+def operators_only(con: Constraint) -> bool:
+    """Whether the arguments of a constraint cannot be written as matrices affine in the parameters."""
+    if has_operators(con):
+        return True
+    with dpp_scope():
+        return not all(arg.is_affine() for arg in con.args)
+
+
+def operators_and_simple(con: Constraint) -> bool:
+    """Those of `operators_only`, and the simple ones of `stays_structured`."""
+    return stays_structured(con) or operators_only(con)
 
 
 def _unknowns(problem: Problem) -> list[Variable]:

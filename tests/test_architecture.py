@@ -26,23 +26,29 @@ TORCH_SIDE: dict[str, set[str]] = {
     "program": {"errors", "operators", "prox"},
     "linear_solve": {"errors", "operators", "prox", "program"},
     "algorithms": {"errors", "status", "options", "operators", "prox", "program", "linear_solve"},
+    "differentiation": {
+        "errors", "status", "options", "operators", "prox", "program", "linear_solve", "algorithms",
+    },
     "planning": {"errors", "operators", "prox", "program", "linear_solve", "algorithms"},
     "denoisers": {"errors"},
+    "training": {"errors"},
     "plot": set(),
     "explain_plot": {"operators", "program"},
-}
+}  # fmt: skip
 CVXPY_SIDE: dict[str, set[str]] = {
     "atoms": {"errors", "operators", "prox", "denoisers"},
     "template": set(),
     "reductions": {"errors", "operators", "prox", "program", "planning", "atoms"},
+    "binding": {*TORCH_SIDE, "atoms", "reductions"},
     "explanation": {*TORCH_SIDE, "reductions"},
     "report": {*TORCH_SIDE, "explanation"},
     "solver": {*TORCH_SIDE, "reductions", "explanation", "report"},
-    "registration": {*TORCH_SIDE, "reductions", "solver"},
+    "layers": {*TORCH_SIDE, "atoms", "reductions", "binding", "explanation", "solver"},
+    "registration": {*TORCH_SIDE, "reductions", "solver", "layers"},
     "explain": {*TORCH_SIDE, "reductions", "explanation", "solver"},
     "__init__": {
-        *TORCH_SIDE, "atoms", "template", "reductions", "explanation", "report", "solver", "registration",
-        "explain",
+        *TORCH_SIDE, "atoms", "template", "reductions", "explanation", "report", "solver", "layers",
+        "registration", "explain",
     },
 }  # fmt: skip
 ALLOWED = TORCH_SIDE | CVXPY_SIDE

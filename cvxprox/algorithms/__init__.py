@@ -10,6 +10,7 @@ from cvxprox.algorithms.fista import FISTA as FISTA
 from cvxprox.algorithms.form import Form as Form
 from cvxprox.algorithms.half_quadratic import HalfQuadraticSplitting as HalfQuadraticSplitting
 from cvxprox.algorithms.iterate import iterate as iterate
+from cvxprox.algorithms.learned_schedule import Learned as Learned
 from cvxprox.algorithms.linearised_admm import LinearisedADMM as LinearisedADMM
 from cvxprox.algorithms.primal_dual import PrimalDualHybridGradient as PrimalDualHybridGradient
 from cvxprox.algorithms.proximal_gradient import ProximalGradient as ProximalGradient

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -14,6 +14,7 @@ from cvxprox.algorithms.form import Form
 from cvxprox.algorithms.in_place import into
 from cvxprox.algorithms.residuals import Point
 from cvxprox.linear_solve import LinearSolve
+from cvxprox.operators.base import differentiated, watched
 from cvxprox.program import ProxProgram
 
 
@@ -71,6 +72,10 @@ class ADMM(Splitting):
         """With everything as given."""
         return cls(setup.program, setup.linear_solve, setup.sigma, setup.rho, setup.alpha)
 
+    def with_program(self, program: ProxProgram) -> Self:
+        """With the linear solve made anew."""
+        return replace(self, program=program, linear_solve=self.linear_solve.unbound())
+
     def init(self, start: Point | None = None, rho: Tensor | None = None) -> ADMMState:
         """Start at `start` or at zero; the first step factors the linear system."""
         rho = self.rho if rho is None else rho
@@ -92,7 +97,8 @@ class ADMM(Splitting):
         target = torch.lerp(v, z, 2.0)  # 2z - v
         if self.shifted:
             target = target.sub_(program.b)
-        f = torch.addcmul(self.descent, self.sigma, x) if self.proximal else self.descent
+        descent = -program.q if watched() else self.descent
+        f = torch.addcmul(descent, self.sigma, x) if self.proximal else descent
         x_new, miss = self.linear_solve.solve(factor, f, target)
         # the target is 2z - v - b, so K x~ + b - z is what it misses it by plus z - v
         move = miss.add_(z)
@@ -103,16 +109,16 @@ class ADMM(Splitting):
     @cached_property
     def shifted(self) -> bool:
         """Whether b counts."""
-        return bool(self.program.b.any())
+        return differentiated(self.program.b) or bool(self.program.b.any())
 
     @cached_property
     def proximal(self) -> bool:
         """Whether x depends on the x before."""
-        return bool(self.sigma.any())
+        return differentiated(self.sigma) or bool(self.sigma.any())
 
     @cached_property
     def descent(self) -> Tensor:
-        """-q."""
+        """-q, without graph."""
         return -self.program.q
 
     def point(self, state: ADMMState) -> Point:
@@ -133,10 +139,10 @@ class ADMM(Splitting):
 
     def fixed_point(self, state: ADMMState) -> Tensor:
         """x and v, stacked, in the metric in which the iteration is nonexpansive."""
-        return torch.cat([self.sigma.sqrt() * state.x, state.rho.sqrt() * state.v])
+        return torch.cat([self.sigma.sqrt() * state.x, state.rho.sqrt() * state.v], dim=-1)
 
     def replace_fixed_point(self, state: ADMMState, vector: Tensor) -> ADMMState:
         """Unstack."""
-        n = state.x.shape[0]
-        x = vector[:n] / self.sigma.sqrt() if self.proximal else state.x
-        return state._replace(x=x, v=vector[n:] / state.rho.sqrt(), z=None)
+        n = state.x.shape[-1]
+        x = vector[..., :n] / self.sigma.sqrt() if self.proximal else state.x
+        return state._replace(x=x, v=vector[..., n:] / state.rho.sqrt(), z=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
@@ -71,6 +71,10 @@ class ADMMVXU(Splitting):
         """With everything as given."""
         return cls(setup.program, setup.linear_solve, setup.sigma, setup.rho, setup.alpha)
 
+    def with_program(self, program: ProxProgram) -> Self:
+        """With the linear solve made anew."""
+        return replace(self, program=program, linear_solve=self.linear_solve.unbound())
+
     def init(self, start: Point | None = None, rho: Tensor | None = None) -> VXUState:
         """Start at `start` or at zero; the first step factors the linear system."""
         rho = self.rho if rho is None else rho
@@ -111,10 +115,10 @@ class ADMMVXU(Splitting):
 
     def fixed_point(self, state: VXUState) -> Tensor:
         """x and u, stacked."""
-        return torch.cat([state.x, state.rho.sqrt() * state.u])
+        return torch.cat([state.x, state.rho.sqrt() * state.u], dim=-1)
 
     def replace_fixed_point(self, state: VXUState, vector: Tensor) -> VXUState:
         """Unstack."""
-        n = state.x.shape[0]
-        x, u = vector[:n], vector[n:] / state.rho.sqrt()
+        n = state.x.shape[-1]
+        x, u = vector[..., :n], vector[..., n:] / state.rho.sqrt()
         return state._replace(x=x, image=self.program.K.forward(x) + self.program.b, u=u, z=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from torch import Tensor
@@ -105,6 +105,15 @@ class Splitting(Algorithm):
     @abc.abstractmethod
     def with_penalties(self, state: Any, rho: Tensor) -> Any:
         """New penalties at the same point."""
+
+    def with_program(self, program: ProxProgram) -> Self:
+        """This algorithm, its penalties and step sizes, for a program of the same shapes.
+
+        What the steps read from the operators (spectra, factors, lengths of rows) is read again, so that
+        they are differentiable in all numbers of `program`. Norms, which bound the step sizes, are kept as
+        constants.
+        """
+        return replace(self, program=program)  # type: ignore[type-var]
 
     def refactored(self, factor: Any, linear_solve: LinearSolve, sigma: Tensor, rho: Tensor) -> Any:
         """The factor of the linear system for other penalties, from the last one if there is one."""

@@ -84,15 +84,16 @@ class FISTA(GradientMethod):
         t_new = 0.5 * (1 + torch.sqrt(1 + 4 * t.square()))
         momentum = (t - 1) / t_new
         if self.restart:
-            uphill = ((ahead - x) * move).sum() > 0
+            products = (ahead - x) * move
+            uphill = (products.sum() if products.dim() == 1 else products.sum(-1, keepdim=True)) > 0
             t_new, momentum = torch.where(uphill, 1.0, t_new), torch.where(uphill, 0.0, momentum)
         return state._replace(x=x, z=z, y=y, ahead=x + momentum * move, t=t_new)
 
     def fixed_point(self, state: FISTAState) -> Tensor:
         """x and the extrapolated x, stacked."""
-        return torch.cat([state.x, state.ahead])
+        return torch.cat([state.x, state.ahead], dim=-1)
 
     def replace_fixed_point(self, state: FISTAState, vector: Tensor) -> FISTAState:
         """At others."""
-        n = state.x.shape[0]
-        return state._replace(x=vector[:n], ahead=vector[n:])
+        n = state.x.shape[-1]
+        return state._replace(x=vector[..., :n], ahead=vector[..., n:])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -47,6 +47,16 @@ class ForwardBackward:
         """The penalties for a step."""
         return 1 / (self.squares * tau)
 
+    def with_program(self, program: ProxProgram) -> ForwardBackward:
+        """For a program of the same shapes; the lengths of the rows are those of its K.
+
+        Raises
+        ------
+        ValueError
+            If its rows are not orthogonal.
+        """
+        return replace(self, program=program, squares=_squares(program))
+
     def start(
         self, start: Point | None, rho: Tensor, steps: tuple[Tensor | float, ...]
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -77,9 +87,7 @@ def forward_backward(setup: Setup) -> tuple[ForwardBackward, Tensor]:
     Without P every step converges; then it is the one that fits the given penalties best.
     """
     program = setup.program
-    squares = orthogonal_rows(program)
-    if squares is None:
-        raise ValueError("the rows of K are not orthogonal")
+    squares = _squares(program)
     L = curvature(program.P, torch.ones((), dtype=program.q.dtype).expand(program.variables).to(program.q))
     longest = program.q.new_tensor(1 / L if L > 0 else torch.inf)
     if L > 0:
@@ -89,12 +97,25 @@ def forward_backward(setup: Setup) -> tuple[ForwardBackward, Tensor]:
     return ForwardBackward(program, squares, longest), 1 / (squares * tau)
 
 
+def _squares(program: ProxProgram) -> Tensor:
+    squares = orthogonal_rows(program)
+    if squares is None:
+        raise ValueError("the rows of K are not orthogonal")
+    return squares
+
+
 class GradientMethod(Splitting):
     """What methods of such steps share; their states have `x`, `z`, `y`, `tau`, `rho` and `steps`."""
 
     forward_backward: ForwardBackward
 
     form: ClassVar[Form] = Form(quadratic="gradient", coupling="single", penalties="step")
+
+    def with_program(self, program: ProxProgram) -> Self:
+        """With the lengths of the rows of its K, and the same step."""
+        tau = self.forward_backward.tau(self.rho).detach()
+        inner = self.forward_backward.with_program(program)
+        return replace(self, program=program, forward_backward=inner, rho=inner.rho(tau))  # type: ignore[type-var]
 
     def point(self, state: Any) -> Point:
         """As it is."""

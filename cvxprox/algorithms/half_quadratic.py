@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
@@ -65,6 +65,10 @@ class HalfQuadraticSplitting(Splitting):
     def prepare(cls, setup: Setup) -> Self:
         """With everything as given; there is no over-relaxation."""
         return cls(setup.program, setup.linear_solve, setup.sigma, setup.rho)
+
+    def with_program(self, program: ProxProgram) -> Self:
+        """With the linear solve made anew."""
+        return replace(self, program=program, linear_solve=self.linear_solve.unbound())
 
     def init(self, start: Point | None = None, rho: Tensor | None = None) -> HalfQuadraticState:
         """Start at the x of `start` or at zero."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+
+from cvxprox.operators.base import watched
 
 
 def into(buffer: Tensor) -> Tensor | None:
-    """`buffer` as the place of a result, None where gradients are recorded: `out=into(buffer)`.
+    """`buffer` as the place of a result, None where derivatives are recorded: `out=into(buffer)`.
 
     Large arrays cost page faults where they are new.
     """
-    return None if torch.is_grad_enabled() else buffer
+    return None if watched() else buffer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
@@ -13,7 +13,7 @@ from cvxprox.algorithms.form import Form
 from cvxprox.algorithms.in_place import into
 from cvxprox.algorithms.quadratic_step import QuadraticStep, quadratic_step
 from cvxprox.algorithms.residuals import Point
-from cvxprox.algorithms.rows import coupling
+from cvxprox.algorithms.rows import coupling, largest
 from cvxprox.program import ProxProgram
 
 
@@ -81,6 +81,10 @@ class LinearisedADMM(Splitting):
             program, quadratic_step(program, d), d, setup.rho, coupling(program.K, setup.rho, d), setup.alpha
         )
 
+    def with_program(self, program: ProxProgram) -> Self:
+        """With the solve of the quadratic made anew."""
+        return replace(self, program=program, quadratic=self.quadratic.with_program(program, self.d))
+
     def init(self, start: Point | None = None, rho: Tensor | None = None) -> LinearisedState:
         """Start at `start` or at zero."""
         rho = self.rho if rho is None else rho
@@ -92,7 +96,7 @@ class LinearisedADMM(Splitting):
         return LinearisedState(x, image, v, rho, program.steps(rho), weight, None)
 
     def _weight(self, rho: Tensor) -> Tensor:
-        size = self.norm * (rho / self.rho).max() if rho.numel() else rho.new_zeros(())
+        size = self.norm * largest(rho / self.rho)
         return (size + self.quadratic.norm).clamp_min(1e-12) / self.d**2
 
     def step(self, state: LinearisedState) -> LinearisedState:
@@ -129,10 +133,10 @@ class LinearisedADMM(Splitting):
 
     def fixed_point(self, state: LinearisedState) -> Tensor:
         """x and v, stacked."""
-        return torch.cat([state.weight.sqrt() * state.x, state.rho.sqrt() * state.v])
+        return torch.cat([state.weight.sqrt() * state.x, state.rho.sqrt() * state.v], dim=-1)
 
     def replace_fixed_point(self, state: LinearisedState, vector: Tensor) -> LinearisedState:
         """Unstack."""
-        n = state.x.shape[0]
-        x, v = vector[:n] / state.weight.sqrt(), vector[n:] / state.rho.sqrt()
+        n = state.x.shape[-1]
+        x, v = vector[..., :n] / state.weight.sqrt(), vector[..., n:] / state.rho.sqrt()
         return state._replace(x=x, image=self.program.K.forward(x) + self.program.b, v=v, z=None)

@@ -5,22 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from cvxprox.algorithms.residuals import Point, Residuals, Tolerances, residuals
 from cvxprox.algorithms.scaling import Metric
-from cvxprox.linear_solve.kkt_matrix import KKTPattern, coupling_entries, coupling_pattern, kkt_pattern
-from cvxprox.linear_solve.ldl import Factor, factorize
-from cvxprox.linear_solve.sparse_ldl import SparseFactor
+from cvxprox.linear_solve.kkt_matrix import coupling_entries
+from cvxprox.linear_solve.newton_system import REGULARISATION, NewtonSystem, coupling
 from cvxprox.operators import as_sparse
 from cvxprox.program import Block, ProxProgram
 
-REGULARISATION = 1e-7
 SURPLUS = 1e-2
-DENSE_RANGE = (1e-7, 1e6)
-"""Eigenvalues of dense blocks of E: their rounding errors must not exceed the smallest."""
 
 
 @dataclass
@@ -48,11 +43,13 @@ class NewtonPolish:
     program: ProxProgram
     metric: Metric
     max_block: int = 400
-    factorizations: int = 0
     seconds: float = 0.0
-    factor: Factor | None = None
-    pattern: KKTPattern | None = field(default=None, init=False)
-    factored: tuple[np.ndarray, np.ndarray] | None = field(default=None, init=False)  # the E behind `factor`
+    system: NewtonSystem = field(default_factory=NewtonSystem)
+
+    @property
+    def factorizations(self) -> int:
+        """How many so far."""
+        return self.system.factorizations
 
     @property
     def small(self) -> bool:
@@ -75,12 +72,7 @@ class NewtonPolish:
 
         Saves an ordering and half of the memory. The algorithm has to factor again afterwards.
         """
-        if not isinstance(factor, SparseFactor) or factor.pattern.inside.size != coupling_entries(
-            self.program
-        ):
-            return False
-        self.pattern, self.factor, self.factored = factor.pattern, factor.factor, None
-        return True
+        return self.system.borrow(factor, self.program)
 
     def improve(
         self, point: Point, start: Residuals, rho: Tensor, tol: Tolerances, steps: int
@@ -98,7 +90,7 @@ class NewtonPolish:
             try:
                 current = self._step(current, achieved, rho)
             except RuntimeError:  # the factorisation broke down: numerically not quasi-definite
-                self.factor, self.factored = None, None
+                self.system.forget()
                 break
             achieved = residuals(self.program, current, self.metric)
             ratio, record = achieved.ratio(tol), best_residuals.ratio(tol)
@@ -114,58 +106,15 @@ class NewtonPolish:
         x, z, y = point
         program = self.program
         assert at.rows is not None and at.columns is not None
-        diagonal, inside = self._curvature(z + y / rho, rho)
-        dx, dy = self._solve(diagonal, inside, -at.columns, -at.rows)
+        v, steps = z + y / rho, program.steps(rho)
+        derivatives = tuple(
+            block.function.derivative(block.points(v), t)
+            for block, t in zip(program.blocks, steps, strict=True)
+        )
+        E, delta = coupling(program, derivatives, rho), self.metric.sigma(REGULARISATION)
+        solved = self.system.solve(program, E, delta.numpy(), -at.columns.numpy(), -at.rows.numpy())
+        dx, dy = map(torch.from_numpy, solved)
         x_new, y_new = x + dx, y + dy
         v = program.K.forward(x_new) + program.b + y_new / rho
-        z_new = program.prox(v, program.steps(rho))
+        z_new = program.prox(v, steps)
         return Point(x_new, z_new, rho * (v - z_new))
-
-    def _curvature(self, v: Tensor, rho: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """The diagonal of E and its entries below the diagonal, in the order of the coupling."""
-        diagonal = torch.empty_like(v)
-        inside: list[np.ndarray] = []
-        for block, t in zip(self.program.blocks, self.program.steps(rho), strict=True):
-            penalty = block.per_point(rho)
-            D = block.function.derivative(block.points(v), t)
-            if block.function.ndim == 0:
-                diagonal[block.start : block.stop] = _odds(D, REGULARISATION, 1 / REGULARISATION) / penalty
-                continue
-            values, vectors = torch.linalg.eigh(0.5 * (D + D.mT))
-            E = (vectors * (_odds(values, *DENSE_RANGE) / penalty[:, None])[:, None, :]) @ vectors.mT
-            diagonal[block.start : block.stop] = E.diagonal(dim1=1, dim2=2).reshape(-1)
-            low = np.tril_indices(block.size, -1)
-            inside.append(E[:, low[0], low[1]].reshape(-1).numpy())
-        return diagonal.numpy(), np.concatenate(inside) if inside else np.empty(0)
-
-    def _solve(self, diagonal: np.ndarray, inside: np.ndarray, f: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
-        if self.pattern is None:
-            P = None if self.program.P is None else as_sparse(self.program.P)
-            self.pattern = kkt_pattern(P, as_sparse(self.program.K), coupling_pattern(self.program))
-        pattern = self.pattern
-        e_folded, e_kept = diagonal[pattern.folded], diagonal[pattern.kept]
-        entries = (diagonal, inside)
-        known = self.factored
-        if known is None or not all(np.array_equal(a, b) for a, b in zip(entries, known, strict=True)):
-            top = self.metric.sigma(REGULARISATION).numpy() + pattern.fold(1 / e_folded)
-            matrix = pattern.matrix(top, e_kept, inside)
-            self.factor = factorize(matrix, self.factor)
-            self.factored = entries
-            self.factorizations += 1
-        assert self.factor is not None
-        n, rows = f.shape[0], r.numpy()
-        folded = pattern.value * rows[pattern.folded] / e_folded
-        rhs = np.concatenate(
-            [f.numpy() + np.bincount(pattern.column, folded, minlength=n)[:n], rows[pattern.kept]]
-        )
-        solution = self.factor.solve(rhs)
-        dx, dy = solution[:n], np.empty(rows.size)
-        dy[pattern.kept] = solution[n:]
-        dy[pattern.folded] = (pattern.value * dx[pattern.column] - rows[pattern.folded]) / e_folded
-        return torch.from_numpy(dx), torch.from_numpy(dy)
-
-
-def _odds(eigenvalues: Tensor, low: float, high: float) -> Tensor:
-    """``d / (1 - d)``, kept within what a factorisation in double precision can take."""
-    d = eigenvalues.clamp(0, 1)
-    return (d / (1 - d)).clamp(low, high)

@@ -36,18 +36,18 @@ def _(function: Precomposed) -> bool:
 
 
 @functools.singledispatch
-def noise_penalty(function: ProxFunction, weight: Tensor, noise: float) -> Tensor | None:
+def noise_penalty(function: ProxFunction, weight: Tensor, noise: float | Tensor) -> Tensor | None:
     """The penalties with which the prox of a function assumes a noise level; None if it assumes none."""
     return None
 
 
 @noise_penalty.register
-def _(function: Denoiser, weight: Tensor, noise: float) -> Tensor | None:
+def _(function: Denoiser, weight: Tensor, noise: float | Tensor) -> Tensor | None:
     return None if function.sigma is not None else weight * function.strength / noise**2
 
 
 @noise_penalty.register
-def _(function: Precomposed, weight: Tensor, noise: float) -> Tensor | None:
+def _(function: Precomposed, weight: Tensor, noise: float | Tensor) -> Tensor | None:
     # the step of the inner prox is scale**2 as large, and so is the variance there
     return noise_penalty(function.function, weight, noise)
 
@@ -94,14 +94,16 @@ def default_schedule(program: ProxProgram) -> LogDescent | None:
     return None
 
 
-def near_fixed_point(program: ProxProgram, point: Point, noise: float) -> bool:
+def near_fixed_point(program: ProxProgram, point: Point, noise: float | Tensor) -> bool:
     """Whether x and what the denoisers make of it differ by no more than noise of this level."""
     miss = program.K.forward(point.x) + program.b - point.z
     rows = [miss[block.start : block.stop] for block in program.blocks if denoises(block.function)]
     return all(float(part.square().mean().sqrt()) <= noise for part in rows)
 
 
-def penalties_for_noise(program: ProxProgram, rho: Tensor, noise: float, bounds: float) -> Tensor:
+def penalties_for_noise(
+    program: ProxProgram, rho: Tensor, noise: float | Tensor, bounds: float | Tensor
+) -> Tensor:
     """`rho` with the rows of denoisers replaced, and with those of sets in proportion to these.
 
     Every penalty also holds x back where its function has nothing to say: one that is too large for a bound
@@ -123,7 +125,7 @@ def penalties_for_noise(program: ProxProgram, rho: Tensor, noise: float, bounds:
     return rows[0] if len(rows) == 1 else torch.cat(rows)
 
 
-def _own(block: Block, noise: float) -> Tensor | None:
+def _own(block: Block, noise: float | Tensor) -> Tensor | None:
     if block.weight is None:
         return None
     own = noise_penalty(block.function, block.weight, noise)

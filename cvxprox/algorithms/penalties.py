@@ -159,7 +159,9 @@ def equality_rows(program: ProxProgram) -> Tensor:
     rows = torch.zeros(program.rows, dtype=torch.bool, device=program.b.device)
     for block in program.blocks:
         if isinstance(block.function, Box):
-            equal = (block.function.lower == block.function.upper).expand(block.shape)
+            equal = block.function.lower == block.function.upper
+            extra = equal.dim() - len(block.shape)
+            equal = (equal.flatten(0, extra - 1).all(0) if extra > 0 else equal).expand(block.shape)
             rows[block.start : block.stop] = block.rows(equal)
     return rows
 

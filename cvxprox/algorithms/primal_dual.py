@@ -12,7 +12,7 @@ from cvxprox.algorithms.base import Setup, Splitting
 from cvxprox.algorithms.form import Form
 from cvxprox.algorithms.in_place import into
 from cvxprox.algorithms.residuals import Point
-from cvxprox.algorithms.rows import coupling, curvature
+from cvxprox.algorithms.rows import coupling, curvature, largest
 from cvxprox.program import ProxProgram
 
 
@@ -96,7 +96,7 @@ class PrimalDualHybridGradient(Splitting):
         )  # fmt: skip
 
     def _tau(self, rho: Tensor) -> Tensor:
-        size = self.coupling * (rho / self.rho).max() if rho.numel() else rho.new_zeros(())
+        size = self.coupling * largest(rho / self.rho)
         return self.d**2 / (size + self.curvature).clamp_min(1e-12)
 
     def step(self, state: PrimalDualState) -> PrimalDualState:
@@ -132,10 +132,10 @@ class PrimalDualHybridGradient(Splitting):
 
     def fixed_point(self, state: PrimalDualState) -> Tensor:
         """x and y, stacked."""
-        return torch.cat([state.x, state.y])
+        return torch.cat([state.x, state.y], dim=-1)
 
     def replace_fixed_point(self, state: PrimalDualState, vector: Tensor) -> PrimalDualState:
         """Unstack."""
-        n, K = state.x.shape[0], self.program.K
-        x, y = vector[:n], vector[n:]
+        n, K = state.x.shape[-1], self.program.K
+        x, y = vector[..., :n], vector[..., n:]
         return state._replace(x=x, y=y, image=K.forward(x) + self.program.b, force=K.adjoint(y))

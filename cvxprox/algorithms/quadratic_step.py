@@ -9,8 +9,9 @@ from typing import Any
 import scipy.sparse as sp
 from torch import Tensor
 
-from cvxprox.algorithms.rows import curvature, program_is_assembled
+from cvxprox.algorithms.rows import curvature
 from cvxprox.linear_solve import DenseCholesky, LinearSolve, SparseLDL
+from cvxprox.linear_solve.assembled import assembled
 from cvxprox.linear_solve.spectral import SpectralSolve
 from cvxprox.linear_solve.structure import spectral_structure
 from cvxprox.operators import SparseMatrix
@@ -29,6 +30,10 @@ class QuadraticStep(abc.ABC):
     norm: float = 0.0
 
     @abc.abstractmethod
+    def with_program(self, program: ProxProgram, d: Tensor) -> QuadraticStep:
+        """The same step for a program of the same shapes."""
+
+    @abc.abstractmethod
     def init(self, weight: Tensor) -> Any:
         """What `solve` needs for a diagonal M of these entries."""
 
@@ -42,9 +47,8 @@ def quadratic_step(program: ProxProgram, d: Tensor) -> QuadraticStep:
     P = program.P
     if P is None:
         return DiagonalStep(program.q)
-    none = SparseMatrix(sp.csr_array((0, program.variables)), program.q.dtype, program.q.device)
-    bare = replace(program, K=none, b=program.b[:0], blocks=())
-    if program_is_assembled(program):
+    bare = _bare(program)
+    if assembled(program):
         return FactoredStep(bare, SparseLDL() if program.q.device.type == "cpu" else DenseCholesky())
     structure = spectral_structure(bare)
     if structure is not None:
@@ -52,11 +56,20 @@ def quadratic_step(program: ProxProgram, d: Tensor) -> QuadraticStep:
     return LinearisedStep(program, curvature(P, d))
 
 
+def _bare(program: ProxProgram) -> ProxProgram:
+    """Its quadratic objective alone."""
+    none = SparseMatrix(sp.csr_array((0, program.variables)), program.q.dtype, program.q.device)
+    return replace(program, K=none, b=program.b[..., :0], blocks=())
+
+
 @dataclass(frozen=True)
 class DiagonalStep(QuadraticStep):
     """There is no quadratic."""
 
     q: Tensor
+
+    def with_program(self, program: ProxProgram, d: Tensor) -> DiagonalStep:
+        return DiagonalStep(program.q)
 
     def init(self, weight: Tensor) -> None:
         """Nothing."""
@@ -72,6 +85,9 @@ class LinearisedStep(QuadraticStep):
     program: ProxProgram
     norm: float
 
+    def with_program(self, program: ProxProgram, d: Tensor) -> LinearisedStep:
+        return LinearisedStep(program, self.norm)
+
     def init(self, weight: Tensor) -> None:
         """Nothing."""
 
@@ -86,10 +102,13 @@ class FactoredStep(QuadraticStep):
     program: ProxProgram
     linear_solve: LinearSolve
 
+    def with_program(self, program: ProxProgram, d: Tensor) -> FactoredStep:
+        return FactoredStep(_bare(program), self.linear_solve.unbound())
+
     def init(self, weight: Tensor) -> Any:
         """Factor."""
-        return self.linear_solve.init(self.program, weight, self.program.b)
+        return self.linear_solve.init(self.program, weight, weight.new_zeros(0))
 
     def solve(self, factor: Any, weight: Tensor, x: Tensor, gradient: Tensor) -> Tensor:
         f = weight * x - gradient - self.program.q
-        return self.linear_solve.solve(factor, f, f[:0])[0]
+        return self.linear_solve.solve(factor, f, f[..., :0])[0]

@@ -12,6 +12,7 @@ from cvxprox.operators import (
     LinearOperator,
     OnSlice,
     Scaled,
+    SparseEntries,
     SparseMatrix,
     Spectrum,
     SquareOnSlice,
@@ -31,7 +32,8 @@ Slices = dict[tuple[int, int], Spectrum]
 
 def program_is_assembled(program: ProxProgram) -> bool:
     """Whether K and P are sparse matrices, so that their entries can be looked at."""
-    return isinstance(program.K, SparseMatrix) and (program.P is None or isinstance(program.P, SparseMatrix))
+    kinds = SparseMatrix | SparseEntries
+    return isinstance(program.K, kinds) and (program.P is None or isinstance(program.P, kinds))
 
 
 def curvature(P: LinearOperator | None, d: Tensor) -> float:
@@ -58,6 +60,13 @@ def coupling(K: LinearOperator, rho: Tensor, d: Tensor) -> float:
         if known is not None:
             return scale**2 * known
     return SAFETY**2 * _estimate(Diagonal(rho.sqrt()) @ K @ Diagonal(d)) ** 2
+
+
+def largest(values: Tensor) -> Tensor:
+    """The largest entry of a vector, 0-d, and of every vector of a batch; zero if they are empty."""
+    if not values.shape[-1]:
+        return values.new_zeros(())
+    return values.max() if values.dim() == 1 else values.amax(-1, keepdim=True)
 
 
 def piece_norm(K: LinearOperator) -> float:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from torch import Tensor
+
 BOUNDS = 0.1
 """The penalty of a bound over that of a denoiser, at the start of a schedule of noise levels."""
 
-Answer = float | Mapping[str, float]
+Answer = float | Tensor | Mapping[str, float | Tensor]
 
 
 class Setting(NamedTuple):
@@ -19,9 +21,9 @@ class Setting(NamedTuple):
 
     Attributes
     ----------
-    rho : float
-        A factor of all penalties.
-    noise : float or None
+    rho : float or Tensor
+        A factor of all penalties; a tensor of no dimension where it is learned.
+    noise : float, Tensor or None
         The noise level that denoisers assume, in the units of the data: their penalty becomes
         :math:`w/\\text{noise}^2`, since their prox with step t is a denoiser of level :math:`\\sqrt t`.
     bounds : float
@@ -29,9 +31,16 @@ class Setting(NamedTuple):
         denoisers.
     """
 
-    rho: float = 1.0
-    noise: float | None = None
-    bounds: float = BOUNDS
+    rho: float | Tensor = 1.0
+    noise: float | Tensor | None = None
+    bounds: float | Tensor = BOUNDS
+
+    def same(self, other: Setting) -> bool:
+        """Whether the numbers are equal and carry the same graphs."""
+        return all(
+            a is b or (not isinstance(a, Tensor) and not isinstance(b, Tensor) and a == b)
+            for a, b in zip(self, other, strict=True)
+        )
 
 
 class Schedule(abc.ABC):
@@ -49,13 +58,17 @@ class Schedule(abc.ABC):
     def __call__(self, iteration: int) -> Setting:
         """Of iterations 0, 1, …"""
 
+    def shared(self) -> Schedule:
+        """This schedule with one set of learnable parameters for all iterations."""
+        return self
+
 
 @dataclass(frozen=True)
 class Constant(Schedule):
     """The same in all iterations."""
 
-    rho: float = 1.0
-    noise: float | None = None
+    rho: float | Tensor = 1.0
+    noise: float | Tensor | None = None
 
     def __call__(self, iteration: int) -> Setting:
         return Setting(self.rho, self.noise)
@@ -139,12 +152,12 @@ class Custom(Schedule):
                 f"the schedule gave {answer!r} for iteration {iteration}. It must give a positive number, a "
                 'factor of the penalties, or a dict of positive numbers named "rho" and "noise".'
             )
-        return Setting(**{name: float(value) for name, value in named.items()})
+        return Setting(**{k: v if isinstance(v, Tensor) else float(v) for k, v in named.items()})
 
 
 def _positive(value: object) -> bool:
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value.detach() if isinstance(value, Tensor) else value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
     return 0 < number < math.inf

@@ -42,9 +42,13 @@ class Scheduled(Algorithm):
         """A step with the setting of the iteration."""
         inner, iteration, last = state
         setting, algorithm = self.schedule(iteration), self.at(iteration)
-        if setting != last:
+        if not setting.same(last):
             inner = algorithm.with_penalties(inner, self.penalties(setting))
         return ScheduledState(algorithm.step(inner), iteration + 1, setting)
+
+    def stationary(self, iteration: int) -> tuple[Splitting, Tensor]:
+        """The algorithm and the penalties of one iteration, as of all that follow."""
+        return self.at(iteration), self.penalties(self.schedule(iteration))
 
     def at(self, iteration: int) -> Splitting:
         """The algorithm of an iteration."""

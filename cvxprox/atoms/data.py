@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import torch
 from cvxpy.expressions.constants.constant import Constant
 from cvxpy.expressions.expression import Expression
+from cvxpy.expressions.leaf import Leaf
 from torch import Tensor
 
 
@@ -86,6 +87,12 @@ def describe(expr: Expression, name: str) -> str:
     if isinstance(expr, Constant) and expr.size > 1:
         return f"{name} {size_text(expr.shape)}"
     return expr.name()
+
+
+def value_of(expr: Expression) -> Any:
+    """CVXPY's value of an expression; of a leaf with a sparsity pattern the sparse one."""
+    sparse = isinstance(expr, Leaf) and expr.attributes["sparsity"]
+    return expr.value_sparse if sparse else expr.value
 
 
 def to_tensor(

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import functools
 
-from cvxprox.operators import Diagonal, Identity, LinearOperator, Matrix, Scaled, SparseMatrix, Stacked, Sum
+from cvxprox.operators import (
+    Diagonal,
+    Identity,
+    LinearOperator,
+    Matrix,
+    Scaled,
+    SparseEntries,
+    SparseMatrix,
+    Stacked,
+    Sum,
+)
 from cvxprox.program import ProxProgram
 
 
@@ -21,6 +31,11 @@ def is_matrix(K: LinearOperator) -> bool:
 
 @is_matrix.register
 def _(K: SparseMatrix) -> bool:
+    return True
+
+
+@is_matrix.register
+def _(K: SparseEntries) -> bool:
     return True
 
 

@@ -21,6 +21,10 @@ class LinearSolve(abc.ABC):
 
     name: str
 
+    def unbound(self) -> LinearSolve:
+        """This solve without what it knows of the numbers of a program."""
+        return self
+
     @abc.abstractmethod
     def init(self, program: ProxProgram, sigma: Tensor, rho: Tensor) -> Any:
         """Factor (or prepare) the system; returns the state that `solve` needs."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from cvxprox.linear_solve.base import LinearSolve
+from cvxprox.linear_solve.implicit import ImplicitSolve, System
 from cvxprox.linear_solve.pieces import Weight, piece_weights, pieces
 from cvxprox.linear_solve.preconditioner import Preconditioner, choose_preconditioner
+from cvxprox.operators.base import plain
 from cvxprox.program import ProxProgram
 
 
@@ -19,10 +20,16 @@ from cvxprox.program import ProxProgram
 class KrylovState:
     """The system with its preconditioner, the last solution (the next warm start), and counts.
 
+    All tensors may have leading batch dimensions; every sample is a system of its own.
+
     Attributes
     ----------
+    sigma, rho : Tensor
+        Without graphs.
     weights : tuple or None
         The penalties of the pieces of K; None if they vary within one.
+    system : System
+        With the graphs of all numbers.
     calls, iterations, last : int
         Solves, and iterations of all of them and of the last one.
     """
@@ -31,6 +38,7 @@ class KrylovState:
     sigma: Tensor
     rho: Tensor
     weights: tuple[Weight, ...] | None
+    system: System
     preconditioner: Preconditioner
     factor: Any
     solution: Tensor
@@ -67,7 +75,7 @@ def _axpy(y: Tensor, weight: Weight, x: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Krylov(LinearSolve):
+class Krylov(ImplicitSolve):
     r"""Solve :math:`(P + \Sigma + K^T R K)\, x = f + K^T R r` by a preconditioned Krylov method.
 
     Warm-started at the previous solution. The residual is brought below
@@ -92,9 +100,11 @@ class Krylov(LinearSolve):
     floor: float = 1e-12
     max_iter: int = 500
 
+    exact: ClassVar[bool] = False
+
     def init(self, program: ProxProgram, sigma: Tensor, rho: Tensor) -> KrylovState:
         """Choose the preconditioner and factor it."""
-        start = torch.zeros_like(program.q)
+        start = torch.zeros_like(plain(program.q))
         return _factored(program, sigma, rho, choose_preconditioner(program), start)
 
     def update(self, state: KrylovState, program: ProxProgram, sigma: Tensor, rho: Tensor) -> KrylovState:
@@ -103,15 +113,21 @@ class Krylov(LinearSolve):
         new.calls, new.iterations, new.last = state.calls, state.iterations, state.last
         return new
 
-    def solve(self, state: KrylovState, f: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
+    def solve_plain(self, state: KrylovState, f: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
         """Iterate from the last solution."""
         state.calls += 1
         rhs = state.right_hand_side(f, r)
         floor = max(self.floor, torch.finfo(rhs.dtype).eps)
         tolerance = max(self.tolerance * state.calls**-1.5, floor)
-        state.solution, state.last = self.iterate(state, rhs, state.solution, tolerance)
+        start = state.solution.expand_as(rhs)
+        state.solution, state.last = self.iterate(state, rhs, start, tolerance)
         state.iterations += state.last
         return state.solution, state.program.K.forward(state.solution) - r
+
+    def apply_inverse(self, state: KrylovState, f: Tensor) -> Tensor:
+        """From zero, to the smallest residual."""
+        fresh = replace(state, calls=1)
+        return self.iterate(fresh, f, torch.zeros_like(f), max(self.floor, torch.finfo(f.dtype).eps))[0]
 
     @abc.abstractmethod
     def iterate(self, state: KrylovState, rhs: Tensor, x: Tensor, tolerance: float) -> tuple[Tensor, int]:
@@ -121,6 +137,23 @@ class Krylov(LinearSolve):
 def _factored(
     program: ProxProgram, sigma: Tensor, rho: Tensor, preconditioner: Preconditioner, start: Tensor
 ) -> KrylovState:
+    system, sigma, rho = System(program, sigma, rho), plain(sigma), plain(rho)
     weights = piece_weights(program.K, rho)
-    factor = preconditioner.factor(program, sigma, rho)
-    return KrylovState(program, sigma, rho, weights, preconditioner, factor, start)
+    with torch.no_grad():
+        factor = preconditioner.factor(program, _of_one(sigma), _of_one(rho))
+    return KrylovState(program, sigma, rho, weights, system, preconditioner, factor, start)
+
+
+def _of_one(values: Tensor) -> Tensor:
+    """The geometric mean over a batch."""
+    return values if values.dim() == 1 else values.reshape(-1, values.shape[-1]).log().mean(0).exp()
+
+
+def dots(a: Tensor, b: Tensor) -> Tensor:
+    """The inner product of every sample, in a shape that broadcasts against it."""
+    return a @ b if a.dim() == 1 else (a * b).sum(-1, keepdim=True)
+
+
+def quotient(a: Tensor, b: Tensor) -> Tensor:
+    """``a / b``; with a batch, zero where b is: samples that are solved wait for the others."""
+    return a / b if not b.dim() else torch.where(b == 0, 0.0, a / torch.where(b == 0, 1.0, b))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cvxprox.linear_solve.krylov import Krylov, KrylovState
+from cvxprox.linear_solve.krylov import Krylov, KrylovState, dots, quotient
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,22 @@ class MINRES(Krylov):
         beta_old = one
         cos_old, cos, sin_old, sin = one, one, zero, zero
         for count in range(self.max_iter):
-            if bool(eta.abs() <= target):
+            if bool((eta.abs() <= target).all()):
                 return x, count
             # Lanczos: v and z = M⁻¹v scaled by beta
-            q = z / beta
+            q = quotient(z, beta)
             image = state.apply(q)
-            alpha = q @ image
-            v_new = image - (alpha / beta) * v - (beta / beta_old) * v_old
+            alpha = dots(q, image)
+            v_new = image - quotient(alpha, beta) * v - quotient(beta, beta_old) * v_old
             z = state.precondition(v_new)
             beta_new = _norm(v_new, z)
             # the QR factors of the tridiagonal matrix, by Givens rotations
             delta = cos * alpha - cos_old * sin * beta
             rho = torch.hypot(delta, beta_new)
             second, third = sin * alpha + cos_old * cos * beta, sin_old * beta
-            cos_old, cos = cos, delta / rho
-            sin_old, sin = sin, beta_new / rho
-            w, w_old = (q - third * w_old - second * w) / rho, w
+            cos_old, cos = cos, quotient(delta, rho)
+            sin_old, sin = sin, quotient(beta_new, rho)
+            w, w_old = quotient(q - third * w_old - second * w, rho), w
             x = torch.addcmul(x, w, cos * eta)
             eta = -sin * eta
             v_old, v = v, v_new
@@ -64,4 +64,4 @@ class MINRES(Krylov):
 
 
 def _norm(v: Tensor, z: Tensor) -> Tensor:
-    return (v @ z).clamp_min(0).sqrt()
+    return dots(v, z).clamp_min(0).sqrt()

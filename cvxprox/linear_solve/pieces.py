@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from cvxprox.operators import LinearOperator, OnSlice, Scaled, Stacked, Sum
+from cvxprox.operators.base import differentiated
 
 Weight = float | Tensor
 
@@ -87,4 +88,4 @@ def constant(values: Tensor) -> Weight | None:
     first = values.reshape(-1)[0]
     if any(values.stride()) and not bool((values == first).all()):
         return None
-    return first if values.requires_grad else float(first)
+    return first if differentiated(values) else float(first)

@@ -18,13 +18,16 @@ from cvxprox.operators import (
     OnSlice,
     PixelBasis,
     Scaled,
+    SparseEntries,
     SparseMatrix,
     Spectrum,
     SquareOnSlice,
     Sum,
     gram_spectrum,
+    weighted_column_norms,
 )
 from cvxprox.operators.base import Shape
+from cvxprox.operators.scatters import gathers
 from cvxprox.program import ProxProgram
 
 P_SOURCE = 0
@@ -219,6 +222,13 @@ def _(K: SparseMatrix) -> Spectrum | None:
         return None
     norms = np.bincount(A.indices, np.abs(A.data) ** 2, minlength=A.shape[1])
     return Spectrum(PixelBasis(), torch.as_tensor(norms, dtype=K.dtype_in.to_real(), device=K.device))
+
+
+@_gram_of.register
+def _(K: SparseEntries) -> Spectrum | None:
+    if not gathers(K):
+        return None
+    return Spectrum(PixelBasis(), weighted_column_norms(K, K.values.new_ones(())))
 
 
 def _spread(

@@ -50,6 +50,10 @@ class SpectralSolve(LinearSolve):
 
     name = "spectral"
 
+    def unbound(self) -> SpectralSolve:
+        """`init` finds the structure."""
+        return SpectralSolve()
+
     def init(self, program: ProxProgram, sigma: Tensor, rho: Tensor) -> SpectralState:
         """Compute the eigenvalues and invert them.
 

@@ -12,6 +12,7 @@ from cvxprox.operators.bases import Basis as Basis
 from cvxprox.operators.bases import CosineBasis as CosineBasis
 from cvxprox.operators.bases import FourierBasis as FourierBasis
 from cvxprox.operators.bases import PixelBasis as PixelBasis
+from cvxprox.operators.batched_dense import batched_dense as batched_dense
 from cvxprox.operators.channel_matrix import ChannelMatrix as ChannelMatrix
 from cvxprox.operators.channel_matrix import PixelMatrix as PixelMatrix
 from cvxprox.operators.check import check_adjoint as check_adjoint
@@ -40,6 +41,7 @@ from cvxprox.operators.on_slice import SquareOnSlice as SquareOnSlice
 from cvxprox.operators.outer_gram import conjugated as conjugated
 from cvxprox.operators.outer_gram import outer_gram_spectrum as outer_gram_spectrum
 from cvxprox.operators.scatters import scatters as scatters
+from cvxprox.operators.sparse_entries import SparseEntries as SparseEntries
 from cvxprox.operators.sparse_matrix import SparseMatrix as SparseMatrix
 from cvxprox.operators.spectral import Spectral as Spectral
 from cvxprox.operators.spectrum import Spectrum as Spectrum

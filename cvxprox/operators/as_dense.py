@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cvxprox.operators.base import LinearOperator
 from cvxprox.operators.matrix import Matrix
+from cvxprox.operators.sparse_entries import SparseEntries
 from cvxprox.operators.sparse_matrix import SparseMatrix
 
 
@@ -38,3 +39,9 @@ def _(K: Matrix) -> Tensor:
 @as_dense.register
 def _(K: SparseMatrix) -> Tensor:
     return K.pair.matrix.to_dense().to(K.dtype_in)
+
+
+@as_dense.register
+def _(K: SparseEntries) -> Tensor:
+    row, column = K.pattern.places
+    return K.values.new_zeros(K.pattern.shape).index_put((row, column), K.values)

@@ -10,9 +10,10 @@ import scipy.sparse as sp
 import torch
 
 from cvxprox.operators.algebra import Adjoint, Composed, Identity, Scaled, Sum
-from cvxprox.operators.base import LinearOperator
+from cvxprox.operators.base import LinearOperator, plain
 from cvxprox.operators.gather import Gather
 from cvxprox.operators.matrix import Diagonal, Matrix
+from cvxprox.operators.sparse_entries import SparseEntries
 from cvxprox.operators.sparse_matrix import SparseMatrix
 from cvxprox.operators.stacked import Stacked
 
@@ -44,7 +45,7 @@ def as_sparse(K: LinearOperator) -> sp.csr_array:
             unit = torch.zeros((count, columns), dtype=K.dtype_in, device=K.device)
             unit[torch.arange(count), start + torch.arange(count)] = 1
             images = K.forward(unit.reshape((count, *K.shape_in)))
-            blocks.append(sp.csr_array(images.reshape(count, rows).cpu().numpy()))
+            blocks.append(sp.csr_array(plain(images.reshape(count, rows).cpu()).numpy()))
     return sp.csr_array(sp.vstack(blocks).T)
 
 
@@ -81,7 +82,7 @@ def _(K: Identity) -> sp.csr_array:
 
 @as_sparse.register
 def _(K: Scaled) -> sp.csr_array:
-    scalar = torch.as_tensor(K.scalar).detach().cpu().numpy()[()]
+    scalar = plain(torch.as_tensor(K.scalar).cpu()).numpy()[()]
     return (as_sparse(K.inner) * scalar).tocsr()
 
 
@@ -114,7 +115,7 @@ def _(K: Stacked) -> sp.csr_array:
 def _(K: Matrix) -> sp.csr_array:
     if K.matrix.dim() > 2:
         raise ValueError(f"{K} holds a batch of matrices; take one of them.")
-    return sp.csr_array(K.matrix.detach().cpu().numpy())
+    return sp.csr_array(plain(K.matrix.cpu()).numpy())
 
 
 @as_sparse.register
@@ -123,10 +124,15 @@ def _(K: SparseMatrix) -> sp.csr_array:
 
 
 @as_sparse.register
+def _(K: SparseEntries) -> sp.csr_array:
+    return K.numbers
+
+
+@as_sparse.register
 def _(K: Diagonal) -> sp.csr_array:
     if K.weight.dim() > len(K.shape_in):
         raise ValueError(f"{K} holds a batch of weights; take one of them.")
-    weight = K.weight.detach().cpu().expand(K.shape_in).reshape(-1).numpy()
+    weight = plain(K.weight.cpu().expand(K.shape_in).reshape(-1)).numpy()
     return sp.csr_array(sp.diags_array(weight)) if weight.size else sp.csr_array((0, 0))
 
 

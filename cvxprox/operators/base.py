@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import functools
 import math
 import numbers
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 from cvxprox.operators.memory import keep_freed_memory
 
@@ -176,6 +178,40 @@ def recording(x: Tensor) -> bool:
         or torch._C._are_functorch_transforms_active()
         or torch.autograd.forward_ad._current_level >= 0
     )
+
+
+def watched() -> bool:
+    """Whether a transform of torch may look at what is done now, with whatever tensors."""
+    return (
+        torch.is_grad_enabled()
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+    )
+
+
+def differentiated(x: Tensor) -> bool:
+    """Whether `x` has a graph, a tangent, or a function transform around it."""
+    level = torch.autograd.forward_ad._current_level
+    return (
+        x.requires_grad
+        or torch._C._functorch.is_functorch_wrapped_tensor(x)
+        or (level >= 0 and torch.autograd.forward_ad.unpack_dual(x).tangent is not None)
+    )
+
+
+def plain(x: Tensor) -> Tensor:
+    """The numbers of `x`, hidden from all transforms of torch."""
+    with outside_transforms():
+        while torch._C._functorch.is_functorch_wrapped_tensor(x):
+            x = torch._C._functorch.get_unwrapped(x)
+        return x.detach()
+
+
+def outside_transforms() -> contextlib.AbstractContextManager[object]:
+    """In it function transforms are suspended, so that tensors that are `plain` become arrays of NumPy."""
+    if torch._C._are_functorch_transforms_active():
+        return temporarily_clear_interpreter_stack()
+    return contextlib.nullcontext()
 
 
 def match_kind(y: Tensor, dtype: torch.dtype) -> Tensor:

@@ -15,6 +15,7 @@ from cvxprox.operators.as_dense import as_dense
 from cvxprox.operators.base import LinearOperator
 from cvxprox.operators.gather import Gather
 from cvxprox.operators.matrix import Diagonal, Matrix
+from cvxprox.operators.sparse_entries import SparseEntries
 from cvxprox.operators.sparse_matrix import SparseMatrix
 from cvxprox.operators.weighted_column_norms import LARGE, PROBES, weighted_column_norms
 
@@ -65,6 +66,12 @@ def _(K: Matrix) -> bool:
 def _(K: SparseMatrix) -> bool:
     entries = K.matrix.tocoo()
     return K.shape_in == K.shape_out and bool(np.all((entries.row == entries.col) | (entries.data == 0)))
+
+
+@is_diagonal.register
+def _(K: SparseEntries) -> bool:
+    row, column = K.pattern.places
+    return K.shape_in == K.shape_out and bool((row == column).all())
 
 
 @is_diagonal.register
@@ -136,3 +143,12 @@ def _(K: SparseMatrix) -> Tensor:
     if K.shape_in != K.shape_out:
         raise ValueError(f"{K} is not square, so it has no diagonal.")
     return torch.as_tensor(K.matrix.diagonal(), dtype=K.dtype_in, device=K.device)
+
+
+@diagonal.register
+def _(K: SparseEntries) -> Tensor:
+    if K.shape_in != K.shape_out:
+        raise ValueError(f"{K} is not square, so it has no diagonal.")
+    row, column = K.pattern.places
+    inside = row == column
+    return K.values.new_zeros(K.shape_in).index_put((row[inside],), K.values[inside])

@@ -12,6 +12,7 @@ from cvxprox.operators.algebra import Adjoint, Composed, Identity, Scaled, Sum
 from cvxprox.operators.base import LinearOperator
 from cvxprox.operators.gather import Gather
 from cvxprox.operators.matrix import Diagonal, Matrix
+from cvxprox.operators.sparse_entries import SparseEntries
 from cvxprox.operators.sparse_matrix import SparseMatrix
 from cvxprox.operators.stacked import Stacked
 
@@ -90,6 +91,11 @@ def _(K: Diagonal, device: Device, dtype: torch.dtype) -> LinearOperator:
 def _(K: SparseMatrix, device: Device, dtype: torch.dtype) -> LinearOperator:
     kind, device = moved_kind(K.dtype_in, dtype), torch.device(device)
     return K if (K.device, K.dtype_in) == (device, kind) else SparseMatrix(K.matrix, kind, device)
+
+
+@move.register
+def _(K: SparseEntries, device: Device, dtype: torch.dtype) -> LinearOperator:
+    return SparseEntries(K.matrix, moved_tensor(K.values, device, dtype))
 
 
 @move.register

@@ -11,6 +11,7 @@ from cvxprox.operators.algebra import Adjoint, Composed, Identity, Scaled, Sum
 from cvxprox.operators.base import LinearOperator
 from cvxprox.operators.gather import Gather
 from cvxprox.operators.matrix import Diagonal, Matrix
+from cvxprox.operators.sparse_entries import SparseEntries
 from cvxprox.operators.sparse_matrix import SparseMatrix
 
 
@@ -71,6 +72,11 @@ def _(K: SparseMatrix) -> bool:
 
 
 @scatters.register
+def _(K: SparseEntries) -> bool:
+    return bool(np.bincount(K.matrix.indices, minlength=1).max() <= 1)
+
+
+@scatters.register
 def _(K: Matrix) -> bool:
     return bool((K.matrix.detach() != 0).sum(dim=-2).le(1).all())
 
@@ -106,8 +112,9 @@ def _(K: Adjoint) -> bool:
     return scatters(K.inner)
 
 
-@gathers.register
-def _(K: SparseMatrix) -> bool:
+@gathers.register(SparseMatrix)
+@gathers.register(SparseEntries)
+def _(K: SparseMatrix | SparseEntries) -> bool:
     return bool(np.diff(K.matrix.indptr).max(initial=0) <= 1)
 
 

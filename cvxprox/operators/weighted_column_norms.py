@@ -14,6 +14,7 @@ from cvxprox.operators.base import LinearOperator, match_kind
 from cvxprox.operators.gather import Gather
 from cvxprox.operators.matrix import Diagonal, Matrix
 from cvxprox.operators.scatters import gathers, scatters
+from cvxprox.operators.sparse_entries import SparseEntries
 from cvxprox.operators.sparse_matrix import SparseMatrix
 from cvxprox.operators.stacked import Stacked
 
@@ -116,6 +117,13 @@ def _(K: Gather, weight: Tensor) -> Tensor:
 @weighted_column_norms.register
 def _(K: SparseMatrix, weight: Tensor) -> Tensor:
     return _by_matrix(K, weight)
+
+
+@weighted_column_norms.register
+def _(K: SparseEntries, weight: Tensor) -> Tensor:
+    row, column = K.pattern.places
+    squares = weight.expand(K.shape_out)[row] * K.values.square()
+    return squares.new_zeros(K.shape_in).index_add(0, column, squares)
 
 
 @weighted_column_norms.register

@@ -147,7 +147,7 @@ def merge_intervals(terms: Sequence[Planned], notes: list[str]) -> list[Planned]
         if isinstance(planned.term.function, Box) and isotropic and float(scale) != 0:
             assert isinstance(K, OnSlice)
             key = (K.start, K.inner.shape_in)
-            bounds.setdefault(key, []).append(_normalised(planned, float(scale), K))
+            bounds.setdefault(key, []).append(_normalised(planned, scale, K))
         else:
             result.append(planned)
     for group in bounds.values():
@@ -191,7 +191,7 @@ def _bounded(planned: Planned, bound: Planned, notes: list[str]) -> Planned:
     return Planned(replace(term, function=function, label=label), duals)
 
 
-def _normalised(planned: Planned, c: float, K: OnSlice) -> Planned:
+def _normalised(planned: Planned, c: Tensor | float, K: OnSlice) -> Planned:
     """Bounds on cx + b as bounds on x."""
     term = planned.term
     box = term.function
@@ -206,6 +206,8 @@ def _normalised(planned: Planned, c: float, K: OnSlice) -> Planned:
 
 def _compact(bound: Tensor) -> Tensor:
     """The same bounds in the memory of one, where they are equal."""
+    if bound.requires_grad:
+        return bound
     first = bound.reshape(-1)[0]
     return first.expand(bound.shape) if bool((bound == first).all()) else bound
 

@@ -172,7 +172,8 @@ def _closed_form(q: Quadratic) -> list[Planned]:
     if gram_spectrum(K.inner) is None and outer_gram_spectrum(K.inner) is None:
         return []
     inner = K.inner
-    function = LeastSquares(inner, q.target.reshape(inner.shape_out))
+    lead = q.target.shape[:-1]  # batch dimensions, before that of the points
+    function = LeastSquares(inner, q.target.reshape((*lead, *(1,) * bool(lead), *inner.shape_out)))
     identity = Identity(inner.shape_in, inner.dtype_in, inner.device)
     size = K.stop - K.start
     shift = uniform(0.0, size, torch.empty(0, dtype=inner.dtype_in, device=inner.device))
@@ -200,8 +201,16 @@ def _skeleton(terms: Terms, quadratics: Sequence[Quadratic], planned: Sequence[P
         )
         start = stop
     K = Stacked(tuple(pieces)) if pieces else base.K
-    b = shifts[0] if len(shifts) == 1 else torch.cat(shifts) if shifts else base.b
+    b = _joined(shifts) if shifts else base.b
     return replace(base, P=P, K=K, b=b, blocks=tuple(blocks))
+
+
+def _joined(shifts: Sequence[Tensor]) -> Tensor:
+    """One vector, with the batch dimensions of any of its parts."""
+    if len(shifts) == 1:
+        return shifts[0]
+    batch = torch.broadcast_shapes(*(shift.shape[:-1] for shift in shifts))
+    return torch.cat([shift.expand(*batch, -1) if batch else shift for shift in shifts], -1)
 
 
 def square(F: LinearOperator) -> LinearOperator:
@@ -218,7 +227,9 @@ def _with_linear(program: ProxProgram, quadratics: Sequence[Quadratic]) -> ProxP
     q, offset = program.q, program.offset
     for one in quadratics:
         back = one.operator.adjoint(one.target)
-        q = torch.sub(q, back.real if back.is_complex() else back, alpha=2 * float(one.weight))
+        back, twice = back.real if back.is_complex() else back, 2 * one.weight
+        q = q - twice * back if twice.requires_grad else torch.sub(q, back, alpha=float(twice))
         wide = torch.complex128 if one.target.is_complex() else torch.float64
-        offset += float(one.weight) * float(torch.linalg.vector_norm(one.target, dtype=wide)) ** 2
+        norm = torch.linalg.vector_norm(one.target.detach(), dtype=wide)
+        offset += float(one.weight.detach()) * float(norm) ** 2
     return replace(program, q=q, offset=offset)

@@ -28,6 +28,8 @@ class ProxFunction(abc.ABC):
 
     ndim: ClassVar[int]
     convex: ClassVar[bool] = True
+    twice: ClassVar[bool] = True
+    """Whether autograd's second derivatives of `prox` are exact; the first ones always are."""
 
     @abc.abstractmethod
     def value(self, x: Tensor) -> Tensor:

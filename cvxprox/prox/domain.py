@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from cvxprox.operators.base import recording
+
 
 def zero_or_inf(holds: Tensor, like: Tensor) -> Tensor:
     """0 where `holds`, ``inf`` elsewhere, in the dtype of `like`."""
@@ -18,5 +20,5 @@ def is_zero(x: Tensor, tol: float, ndim: int) -> Tensor:
 
 
 def tracked(*values: Tensor | float) -> bool:
-    """Whether autograd records what is computed from any of `values`."""
-    return torch.is_grad_enabled() and any(isinstance(x, Tensor) and x.requires_grad for x in values)
+    """Whether a transform of torch looks at what is computed from any of `values`."""
+    return any(isinstance(x, Tensor) and recording(x) for x in values)

@@ -33,11 +33,12 @@ class ExponentialCone(Cone):
     """
 
     ndim: ClassVar[int] = 1
+    twice: ClassVar[bool] = False
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
         differentiated = tracked(v)
         with torch.no_grad():
-            cases = _Cases(v)
+            cases = _Cases(v.detach())
             projection = cases.projection()
             if not differentiated:
                 return projection

@@ -43,13 +43,16 @@ class LogSumExp(ProxFunction):
             x = torch.where(w > 1, w.log() - log_t + level, v - w)
         if not tracked(v, t):
             return x
-        # One Newton step on x + t softmax(x) = v, whose Jacobian is diagonal plus rank one.
-        p = x.softmax(dim=-1)
-        diagonal = (1 + t * p).detach()
-        step = (x + t * p - v) / diagonal
-        share = p / diagonal
-        rank_one = (t * share / share.sum(-1, keepdim=True)).detach()
-        return x - step - rank_one * (p * step).sum(-1, keepdim=True)
+        # Newton steps on x + t softmax(x) = v, whose Jacobian, held fixed, is diagonal plus rank one:
+        # each gives one derivative more.
+        for _ in range(2):
+            p = x.softmax(dim=-1)
+            diagonal = (1 + t * p).detach()
+            step = (x + t * p - v) / diagonal
+            share = p.detach() / diagonal
+            rank_one = (t * share / share.sum(-1, keepdim=True)).detach()
+            x = x - step - rank_one * (p.detach() * step).sum(-1, keepdim=True)
+        return x
 
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
         return d.amax(dim=-1)

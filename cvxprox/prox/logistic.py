@@ -50,8 +50,10 @@ class Logistic(ProxFunction):
             x = torch.where(mirrored, -x, x)
         if not tracked(v, t):
             return x
-        p = x.sigmoid()
-        return x - (x + t * p - v) / (1 + (t * p * (1 - p)).detach())
+        for _ in range(2):  # every step of Newton's method with a fixed slope gives one derivative more
+            p = x.sigmoid()
+            x = x - (x + t * p - v) / (1 + (t * p * (1 - p)).detach())
+        return x
 
     def recession(self, d: Tensor, tol: float = 0.0) -> Tensor:
         return d.clamp(min=0.0)

@@ -29,6 +29,7 @@ class NegLogDet(ProxFunction):
     """
 
     ndim: ClassVar[int] = 2
+    twice: ClassVar[bool] = False
 
     def value(self, x: Tensor) -> Tensor:
         factor, failed = torch.linalg.cholesky_ex(symmetrize(x))

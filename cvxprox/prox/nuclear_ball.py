@@ -33,6 +33,7 @@ class NuclearBall(Ball):
     """
 
     ndim: ClassVar[int] = 2
+    twice: ClassVar[bool] = False
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
         radius = self.expand(self.radius, v)

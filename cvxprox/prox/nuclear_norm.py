@@ -26,6 +26,7 @@ class NuclearNorm(ProxFunction):
     """
 
     ndim: ClassVar[int] = 2
+    twice: ClassVar[bool] = False
 
     def value(self, x: Tensor) -> Tensor:
         return torch.linalg.svdvals(x).sum(dim=-1)

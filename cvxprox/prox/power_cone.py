@@ -49,7 +49,7 @@ class PowerCone3D(Cone):
         size = torch.where(simple, 1.0, z.abs())
         x, y = torch.where(simple, 0.0, x) / size, torch.where(simple, 0.0, y) / size
         q = _root(x.detach(), y.detach(), alpha.detach())
-        if tracked(v, alpha):
+        for _ in range(2 if tracked(v, alpha) else 0):  # each gives one derivative more
             error, slope = _equation(q, x, y, alpha)
             q = q - error / slope.detach()
         r = q.sigmoid()

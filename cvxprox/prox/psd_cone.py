@@ -36,6 +36,7 @@ class PsdCone(Cone):
 
     order: int
     ndim: ClassVar[int] = 1
+    twice: ClassVar[bool] = False
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
         decomposition = eigen(_matrix(v, self.order))

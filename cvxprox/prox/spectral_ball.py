@@ -29,6 +29,7 @@ class SpectralBall(Ball):
     """
 
     ndim: ClassVar[int] = 2
+    twice: ClassVar[bool] = False
 
     def prox(self, v: Tensor, t: Tensor | float) -> Tensor:
         radius = self.expand(self.radius, v)

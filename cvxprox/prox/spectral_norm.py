@@ -29,6 +29,7 @@ class SpectralNorm(ProxFunction):
     """
 
     ndim: ClassVar[int] = 2
+    twice: ClassVar[bool] = False
 
     def value(self, x: Tensor) -> Tensor:
         return torch.linalg.svdvals(x)[..., 0]

@@ -23,11 +23,15 @@ def wright_omega(s: Tensor) -> Tensor:
     with torch.no_grad():
         # exp(floor) is still a normal number
         floor = -700.0 if s.dtype == torch.float64 else -85.0
-        target = s.clamp(min=floor)
+        target = s.detach().clamp(min=floor)
         w = F.softplus(target)
         for _ in range(2):
             r = target - w - w.log()
             u = w + 1
             q = 2 * u * (u + (2 / 3) * r)
             w = w + w * (r / u) * ((q - r) / (q - 2 * r))
-    return w + (s - s.detach()) * (w / (1 + w)) if tracked(s) else w
+    if not tracked(s):
+        return w
+    # the first derivative, and Newton's step from there: it makes the second one exact too
+    w = w + (s - s.detach()) * (w / (1 + w))
+    return w - w * (w + w.log() - s.clamp(min=floor)) / (1 + w)

@@ -10,14 +10,14 @@ from cvxprox.registration import register
 
 from .problems import SOLVER, assert_solved_by, lasso
 
+WRAPPED = ("_construct_chain", "solve", "_solve", "backward", "derivative")
+
 
 def test_registering_again_wraps_the_original() -> None:
-    originals = [
-        getattr(getattr(Problem, n), "_cvxprox_original", None) for n in ("_construct_chain", "solve")
-    ]
+    originals = [getattr(getattr(Problem, name), "_cvxprox_original", None) for name in WRAPPED]
     register()
     register()
-    for name, original in zip(("_construct_chain", "solve"), originals, strict=True):
+    for name, original in zip(WRAPPED, originals, strict=True):
         assert original is not None
         assert not hasattr(original, "_cvxprox_original")
         assert getattr(Problem, name)._cvxprox_original is original
@@ -25,7 +25,7 @@ def test_registering_again_wraps_the_original() -> None:
     assert_solved_by(lasso(), solver=SOLVER)
 
 
-@pytest.mark.parametrize("name", ["_construct_chain", "solve", "register_solve"])
+@pytest.mark.parametrize("name", [*WRAPPED, "register_solve"])
 def test_a_cvxpy_without_the_hooks_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(Problem, name)
     with pytest.raises(ImportError, match=rf"Problem\.{name} is missing"):

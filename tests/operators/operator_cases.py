@@ -18,6 +18,7 @@ from cvxprox.operators import (
     LinearOperator,
     Matrix,
     Scaled,
+    SparseEntries,
     SparseMatrix,
     Stacked,
     Sum,
@@ -34,6 +35,11 @@ def sparse(m: int, n: int, dtype: type = float, density: float = 0.4) -> SparseM
     rng = np.random.default_rng(m + n)
     A = sp.random_array((m, n), density=density, rng=rng, dtype=float).astype(dtype)
     return SparseMatrix(sp.csr_array(A * (1 + 1j) if dtype is complex else A))
+
+
+def entries(m: int, n: int, density: float = 0.4) -> SparseEntries:
+    pattern = sparse(m, n, density=density).matrix
+    return SparseEntries(pattern, randn(pattern.nnz))
 
 
 def differences(x: torch.Tensor) -> torch.Tensor:
@@ -74,6 +80,12 @@ GENERAL: dict[type[LinearOperator], list[LinearOperator]] = {
         Matrix(randn(4, 3, dtype=C)),
         Matrix(randn(0, 3)),
         Matrix(torch.eye(3).double()),
+    ],
+    SparseEntries: [
+        entries(4, 3),
+        entries(3, 3, density=0.0),
+        SparseEntries(sp.csr_array(sp.diags_array([1.0, -3.0, 2.0])), randn(3)),
+        SparseEntries(sp.csr_array((0, 3)), randn(0)),
     ],
     SparseMatrix: [
         sparse(4, 3),

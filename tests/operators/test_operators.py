@@ -22,6 +22,7 @@ from cvxprox.operators import (
     Matrix,
     RealPair,
     RealPart,
+    SparseEntries,
     SparseMatrix,
     Stacked,
     Sum,
@@ -34,7 +35,7 @@ from cvxprox.operators import (
     norm,
     weighted_column_norms,
 )
-from tests.operators.operator_cases import GENERAL, REAL_LINEAR, C, differences, randn, sparse
+from tests.operators.operator_cases import GENERAL, REAL_LINEAR, C, differences, entries, randn, sparse
 from tests.operators.structured_cases import STRUCTURED
 
 EXAMPLES = GENERAL | STRUCTURED
@@ -294,3 +295,48 @@ def test_probing_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["cvxprox.operators.as_sparse"], "CHUNK_ENTRIES", 30)
     K = FunctionOperator(differences, (3, 4))
     assert_close(torch.from_numpy(as_sparse(K).toarray()), probe(K))
+
+
+def test_sparse_entries_differentiate_in_entries_and_arguments() -> None:
+    K = entries(4, 3)
+    values, x, y = randn(K.values.numel()).requires_grad_(), randn(2, 3), randn(4)
+    x, y = x.requires_grad_(), y.requires_grad_()
+    for product, argument in ((LinearOperator.forward, x), (LinearOperator.adjoint, y)):
+        name = product.__name__
+
+        def image(values: torch.Tensor, argument: torch.Tensor, name: str = name) -> torch.Tensor:
+            return getattr(SparseEntries(K.matrix, values), name)(argument)
+
+        assert torch.autograd.gradcheck(image, (values, argument), check_forward_ad=True)
+        assert torch.autograd.gradgradcheck(image, (values, argument), check_fwd_over_rev=True)
+
+
+def test_sparse_entries_ask_questions_with_gradients() -> None:
+    K = entries(4, 4)
+    values, weight = K.values.clone().requires_grad_(), randn(4).abs()
+    for question in (as_dense, diagonal, lambda K: weighted_column_norms(K, weight)):
+        (dense,) = torch.autograd.grad(question(SparseEntries(K.matrix, values)).square().sum(), values)
+        matrix = as_dense(K).requires_grad_()
+        (expected,) = torch.autograd.grad(question(Matrix(matrix)).square().sum(), matrix)
+        row, column = K.matrix.tocoo().coords
+        assert_close(dense, expected[row, column])
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+def test_sparse_entries_under_functorch() -> None:
+    K, x = entries(4, 3), randn(5, 3)
+    many = randn(5, K.values.numel())
+    assert_close(torch.func.vmap(K.forward)(x), K(x))
+    images = torch.func.vmap(lambda values: SparseEntries(K.matrix, values).forward(x[0]))(many)
+    assert_close(images, torch.stack([SparseEntries(K.matrix, values)(x[0]) for values in many]))
+    assert_close(torch.func.jacrev(K.forward)(x[0]), as_dense(K))
+
+
+def test_sparse_entries_freeze_to_their_present_numbers() -> None:
+    K = SparseEntries(sparse(4, 3).matrix, randn(sparse(4, 3).matrix.nnz).requires_grad_())
+    frozen, x = K.frozen(), randn(3)
+    assert type(frozen) is SparseMatrix and not frozen(x).requires_grad
+    assert_close(frozen(x), K(x))
+    assert_close(copy.copy(K)(x), K(x))
+    with pytest.raises(ValueError, match="one real value for each"):
+        SparseEntries(K.matrix, randn(1))

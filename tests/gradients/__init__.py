@@ -1,0 +1,1 @@
+"""Gradients of solutions: every mode, algorithm and kind of problem against finite differences."""
