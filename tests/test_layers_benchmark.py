@@ -177,10 +177,11 @@ def test_memory_of_a_mode(capsys: pytest.CaptureFixture[str]) -> None:
     memory.main("jfb", iterations=3, size=16)
     record = json.loads(capsys.readouterr().out)
     assert record["peak"] >= record["before"] > 10 and record["gradient"] > 0
-    rows = tables.memory_rows(
-        [dict(mode="jfb", iterations=3, **record), dict(mode="jfb", iterations=5, error="lost")]
-    )
-    assert rows == [("jfb", f"{record['peak'] - record['before']:.1f} MiB", "lost")]
+    records = [dict(memory="in use", mode="jfb", iterations=3) | record]
+    records.append(dict(memory="in use", mode="jfb", iterations=5, error="lost"))
+    extra = f"{record['peak'] - record['before']:.1f} MiB"
+    assert tables.memory_rows(records) == [("in use", "jfb", extra, "lost")]
+    assert tables.memory_header(records) == ("memory", "mode", "3 iterations", "5 iterations")
 
 
 def test_a_process_that_fails_says_why() -> None:

@@ -6,8 +6,10 @@ ARGUMENTS is JSON: family, size, samples, solver, repeat, patience. It prints on
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -36,11 +38,17 @@ def alone(instance: Instance, solver: Solver, repeat: int, patience: float) -> R
     return Result(runs=runs, **record)
 
 
-def last_line(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The JSON that a module prints for its arguments; where it fails, its last message as `error`."""
+def last_line(
+    module: str, arguments: dict[str, Any], variables: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The JSON that a module prints for its arguments; where it fails, its last message as `error`.
+
+    `variables` are added to the environment.
+    """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", module, json.dumps(arguments)],
         cwd=ROOT, capture_output=True, text=True, check=False,
+        env=os.environ | dict(variables or {}),
     )  # fmt: skip
     if done.returncode:
         text = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""

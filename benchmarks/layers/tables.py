@@ -44,15 +44,15 @@ def rows(results: Sequence[Result]) -> list[tuple[str, ...]]:
 
 
 def memory_header(records: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """The numbers of iterations, after the mode."""
-    return ("mode", *(f"{count} iterations" for count in _counts(records)))
+    """The numbers of iterations, after the kind of memory and the mode."""
+    return ("memory", "mode", *(f"{count} iterations" for count in _counts(records)))
 
 
 def memory_rows(records: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """Peak memory above that before the passes, in MiB: a row for each mode, a column for each number."""
-    cells = {(record["mode"], record["iterations"]): _extra(record) for record in records}
-    modes = dict.fromkeys(record["mode"] for record in records)
-    return [(mode, *(cells[mode, count] for count in _counts(records))) for mode in modes]
+    """Peak memory above that before the passes: a row for each mode, a column for each number."""
+    cells = {(record["memory"], record["mode"], record["iterations"]): _extra(record) for record in records}
+    rows = dict.fromkeys((record["memory"], record["mode"]) for record in records)
+    return [(*row, *(cells[*row, count] for count in _counts(records))) for row in rows]
 
 
 def _counts(records: Sequence[dict[str, Any]]) -> list[int]:
