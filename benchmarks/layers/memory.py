@@ -1,9 +1,9 @@
 """Memory of modes of differentiation over the iterations: ``python -m benchmarks.layers.memory ARGUMENTS``.
 
 ARGUMENTS is JSON: mode, iterations, size. The problem is total-variation deblurring with the kernel as the
-parameter. It prints one line of JSON: the resident set before the passes and at its peak, in MiB. The C library
-keeps some of what is freed: every process runs as it is, and with an allocator that gives images back at once,
-whose resident set is what is in use.
+parameter. It prints one line of JSON: the resident set before the passes and at its peak, in MiB. The C
+library keeps some of what is freed: all is measured as it is, and with an allocator that gives images back at
+once, whose resident set is what is in use.
 """
 
 from __future__ import annotations

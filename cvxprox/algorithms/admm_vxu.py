@@ -73,7 +73,7 @@ class ADMMVXU(Splitting):
 
     def with_program(self, program: ProxProgram) -> Self:
         """With the linear solve made anew."""
-        return replace(self, program=program, linear_solve=self.linear_solve.unbound())
+        return replace(super().with_program(program), linear_solve=self.linear_solve.unbound())
 
     def init(self, start: Point | None = None, rho: Tensor | None = None) -> VXUState:
         """Start at `start` or at zero; the first step factors the linear system."""

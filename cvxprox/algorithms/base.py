@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from cvxprox.algorithms.form import Form
+from cvxprox.algorithms.noise import at_own_noise
 from cvxprox.algorithms.residuals import Point
 from cvxprox.algorithms.scaling import Metric
 from cvxprox.linear_solve import LinearSolve
@@ -110,10 +111,10 @@ class Splitting(Algorithm):
         """This algorithm, its penalties and step sizes, for a program of the same shapes.
 
         What the steps read from the operators (spectra, factors, lengths of rows) is read again, so that
-        they are differentiable in all numbers of `program`. Norms, which bound the step sizes, are kept as
-        constants.
+        they are differentiable in all numbers of `program`, and so are penalties that belong to noise levels of
+        denoisers. Norms, which bound the step sizes, are kept as constants.
         """
-        return replace(self, program=program)  # type: ignore[type-var]
+        return replace(self, program=program, rho=at_own_noise(program, self.rho))  # type: ignore[type-var]
 
     def refactored(self, factor: Any, linear_solve: LinearSolve, sigma: Tensor, rho: Tensor) -> Any:
         """The factor of the linear system for other penalties, from the last one if there is one."""

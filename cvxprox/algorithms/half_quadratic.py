@@ -68,7 +68,7 @@ class HalfQuadraticSplitting(Splitting):
 
     def with_program(self, program: ProxProgram) -> Self:
         """With the linear solve made anew."""
-        return replace(self, program=program, linear_solve=self.linear_solve.unbound())
+        return replace(super().with_program(program), linear_solve=self.linear_solve.unbound())
 
     def init(self, start: Point | None = None, rho: Tensor | None = None) -> HalfQuadraticState:
         """Start at the x of `start` or at zero."""

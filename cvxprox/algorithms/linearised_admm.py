@@ -83,7 +83,8 @@ class LinearisedADMM(Splitting):
 
     def with_program(self, program: ProxProgram) -> Self:
         """With the solve of the quadratic made anew."""
-        return replace(self, program=program, quadratic=self.quadratic.with_program(program, self.d))
+        quadratic = self.quadratic.with_program(program, self.d)
+        return replace(super().with_program(program), quadratic=quadratic)
 
     def init(self, start: Point | None = None, rho: Tensor | None = None) -> LinearisedState:
         """Start at `start` or at zero."""

@@ -125,6 +125,54 @@ def penalties_for_noise(
     return rows[0] if len(rows) == 1 else torch.cat(rows)
 
 
+def fixed_noise(program: ProxProgram) -> bool:
+    """Whether there are denoisers and all of them have a noise level of their own."""
+    levels = [own_noise(block.function) for block in program.blocks if denoises(block.function)]
+    return bool(levels) and all(level is not None for level in levels)
+
+
+@functools.singledispatch
+def own_noise(function: ProxFunction) -> Tensor | float | None:
+    """The noise level of a denoiser that was given one."""
+    return None
+
+
+@own_noise.register
+def _(function: Denoiser) -> Tensor | float | None:
+    return function.sigma
+
+
+@own_noise.register
+def _(function: Precomposed) -> Tensor | float | None:
+    level = own_noise(function.function)
+    return None if level is None else level / torch.as_tensor(function.scale).abs().max()
+
+
+def at_own_noise(program: ProxProgram, rho: Tensor) -> Tensor:
+    r"""The penalties of programs of `fixed_noise`: :math:`w\lambda/\sigma^2` for denoisers, `rho` for the rest.
+
+    The penalty decides where the fixed point is. This is the one with which the denoiser is the prox of a
+    function that does not depend on it.
+    """
+    if not fixed_noise(program):
+        return rho
+    rows = []
+    for block in program.blocks:
+        place, level = slice(block.start, block.stop), own_noise(block.function)
+        if level is None or block.weight is None:
+            rows.append(rho[place])
+            continue
+        own = block.weight.mean() * strength_of(block.function) / torch.as_tensor(level).to(rho) ** 2
+        rows.append(own.to(rho).expand(block.stop - block.start))
+    return rows[0] if len(rows) == 1 else torch.cat(rows)
+
+
+def strength_of(function: ProxFunction) -> float:
+    """The strength of a denoiser."""
+    inner = function.function if isinstance(function, Precomposed) else function
+    return inner.strength if isinstance(inner, Denoiser) else 1.0
+
+
 def _own(block: Block, noise: float | Tensor) -> Tensor | None:
     if block.weight is None:
         return None

@@ -14,7 +14,13 @@ from cvxprox.algorithms.checks import Checks, EveryFew, Foreseeing
 from cvxprox.algorithms.first_guess import first_guess
 from cvxprox.algorithms.form import Form
 from cvxprox.algorithms.newton import NewtonPolish
-from cvxprox.algorithms.noise import default_schedule, denoises, near_fixed_point
+from cvxprox.algorithms.noise import (
+    at_own_noise,
+    default_schedule,
+    denoises,
+    fixed_noise,
+    near_fixed_point,
+)
 from cvxprox.algorithms.penalties import (
     FixedPenalties,
     PenaltyRule,
@@ -223,7 +229,11 @@ class Session:
 def _initial_multiplier(program: ProxProgram, metric: Metric, options: Options) -> Tensor:
     """Equalities weigh more where a linear solve takes them; gradient steps would become smaller for all."""
     if not program_is_assembled(program):
-        return block_penalties(program, metric, options.rho)
+        multiplier = block_penalties(program, metric, options.rho)
+        if not fixed_noise(program):
+            return multiplier
+        unit = metric.rho(torch.ones_like(program.b))
+        return at_own_noise(program, metric.rho(multiplier)) / unit
     if ALGORITHMS[options.algorithm].form.penalties != "rows":
         return program.b.new_tensor(options.rho).expand(program.rows)
     return initial_multiplier(program, options.rho)
@@ -245,6 +255,6 @@ def _schedule(program: ProxProgram, options: Options) -> Schedule | None:
         return noise
     if ALGORITHMS[options.algorithm].form.penalties == "schedule" and program.convex:
         return Doubling()
-    if not program.convex and not options.memory():
+    if not program.convex and not options.memory() and not fixed_noise(program):
         return Doubling(SETTLING)  # hard decisions swing between values where the penalties are small
     return Constant() if program.at(0) is not program else None
