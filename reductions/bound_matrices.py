@@ -267,4 +267,4 @@ def weights_of(pieces: list[Piece], costs: Tensor) -> Tensor:
 
 
 def _index(index: np.ndarray, like: Tensor) -> Tensor:
-    return torch.from_numpy(np.require(index, requirements="CW")).to(like.device)
+    return torch.from_numpy(np.require(index, requirements=("C", "W"))).to(like.device)

@@ -229,7 +229,7 @@ class _Builder:
 
     def _index(self, index: np.ndarray) -> Tensor:
         """Positions, where -1 is the last one."""
-        return torch.from_numpy(np.require(index, requirements="CW")).to(self.evaluation.device)
+        return torch.from_numpy(np.require(index, requirements=("C", "W"))).to(self.evaluation.device)
 
     def _numbers(self, maps: list[AffineMap], ends: np.ndarray) -> Tensor:
         """The constants of all arguments, flattened in C order and joined."""

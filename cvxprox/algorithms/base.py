@@ -111,8 +111,8 @@ class Splitting(Algorithm):
         """This algorithm, its penalties and step sizes, for a program of the same shapes.
 
         What the steps read from the operators (spectra, factors, lengths of rows) is read again, so that
-        they are differentiable in all numbers of `program`, and so are penalties that belong to noise levels of
-        denoisers. Norms, which bound the step sizes, are kept as constants.
+        they are differentiable in all numbers of `program`, and so are penalties that belong to noise levels
+        of denoisers. Norms, which bound the step sizes, are kept as constants.
         """
         return replace(self, program=program, rho=at_own_noise(program, self.rho))  # type: ignore[type-var]
 

@@ -149,7 +149,7 @@ def _(function: Precomposed) -> Tensor | float | None:
 
 
 def at_own_noise(program: ProxProgram, rho: Tensor) -> Tensor:
-    r"""The penalties of programs of `fixed_noise`: :math:`w\lambda/\sigma^2` for denoisers, `rho` for the rest.
+    r"""The penalties of programs of `fixed_noise`: :math:`w\lambda/\sigma^2` for denoisers, else `rho`.
 
     The penalty decides where the fixed point is. This is the one with which the denoiser is the prox of a
     function that does not depend on it.
@@ -167,7 +167,7 @@ def at_own_noise(program: ProxProgram, rho: Tensor) -> Tensor:
     return rows[0] if len(rows) == 1 else torch.cat(rows)
 
 
-def strength_of(function: ProxFunction) -> float:
+def strength_of(function: ProxFunction) -> Tensor | float:
     """The strength of a denoiser."""
     inner = function.function if isinstance(function, Precomposed) else function
     return inner.strength if isinstance(inner, Denoiser) else 1.0
