@@ -13,6 +13,7 @@ from learn_unrolled import problem, restored, unrolled
 from learning import (
     BATCH,
     KERNEL,
+    NOISE,
     SEEN,
     SIDE,
     UNSEEN,
@@ -37,9 +38,9 @@ def equilibrium(
 ) -> cvxprox.CompiledSolver:
     """The fixed point for images of a shape (N, H, W)."""
     x, y = cp.Variable(shape, name="x"), cp.Parameter(shape, name="y")
-    fit = weight * cp.sum_squares(cvxprox.conv(x, KERNEL, axes=(1, 2)) - y)
+    fit = weight * cp.sum_squares(cvxprox.conv(x, KERNEL, axes=(1, 2)) - y) / (2 * NOISE**2)
     prior = cvxprox.deep_prior(x, network, trainable=True, layout="NHW", sigma=SIGMA)
-    solver = cvxprox.compile(cp.Problem(cp.Minimize(fit + prior)), eps_abs=1e-2, eps_rel=1e-2)
+    solver = cvxprox.compile(cp.Problem(cp.Minimize(fit + prior)), eps_abs=1e-3, eps_rel=1e-3)
     return cvxprox.specialize(solver, "jfb", refine=0)
 
 
@@ -77,7 +78,7 @@ def main() -> None:
     images["unrolled"] = restored(solver, network, seen)
 
     network = denoiser(clean)
-    weight = cvxprox.Parameter(value=nn.Parameter(torch.tensor(100.0)), pos=True, name="weight")
+    weight = cvxprox.Parameter(value=nn.Parameter(torch.tensor(1.0)), pos=True, name="weight")
     solver, larger = (equilibrium(shape, network, weight) for shape in (batch, tuple(sharp.shape)))
     with torch.no_grad():
         images["fixed point, untrained"] = larger.solve({"y": seen})

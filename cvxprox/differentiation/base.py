@@ -76,8 +76,13 @@ class Engine(Protocol):
         """
         ...
 
-    def sensitivity(self, task: Task, run: Run) -> Sensitivity:
-        """The linearised optimality conditions at a solution."""
+    def sensitivity(
+        self, task: Task, run: Run, tol: float | None = None, max_iter: int | None = None
+    ) -> Sensitivity:
+        """The linearised optimality conditions at a solution.
+
+        `tol` and `max_iter` are for iterative solves.
+        """
         ...
 
 

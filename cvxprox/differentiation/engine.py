@@ -92,10 +92,12 @@ class SessionEngine:
         return splitting if schedule is None else Scheduled(splitting, schedule)
 
     @torch.no_grad()
-    def sensitivity(self, task: Task, run: Run) -> Sensitivity:
+    def sensitivity(
+        self, task: Task, run: Run, tol: float | None = None, max_iter: int | None = None
+    ) -> Sensitivity:
         """The linearised optimality conditions at a solution."""
         with _outside(task.frozen):
-            return sensitivity_of(task, run)
+            return sensitivity_of(task, run, tol, max_iter)
 
     def _session(self, program: ProxProgram) -> Session:
         """That of the last program, if it has the same operators."""

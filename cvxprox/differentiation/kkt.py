@@ -16,9 +16,12 @@ EFFORT = 1.5
 """Iterations of a derivative for one of the run: one takes about twice as long as a step of ADMM."""
 
 FEWEST = 100
+TOLERANCE = 1e-8
 
 
-def sensitivity_of(task: Task, run: Run, tol: float = 1e-8, max_iter: int | None = None) -> Sensitivity:
+def sensitivity_of(
+    task: Task, run: Run, tol: float | None = None, max_iter: int | None = None
+) -> Sensitivity:
     """J of a program without batch at a solution.
 
     By a sparse factorisation where K and P have entries or are small, by iterations otherwise.
@@ -27,8 +30,8 @@ def sensitivity_of(task: Task, run: Run, tol: float = 1e-8, max_iter: int | None
     ----------
     task : Task
     run : Run
-    tol : float
-        Relative residual at which iterations stop.
+    tol : float, optional
+        Relative residual at which iterations stop, by default 1e-8.
     max_iter : int, optional
         Their limit; by default in proportion to the iterations of the run, so that a derivative takes
         about as long as the solution that it belongs to.
@@ -44,7 +47,7 @@ def sensitivity_of(task: Task, run: Run, tol: float = 1e-8, max_iter: int | None
     if (assembled(program) and on_host) or program.variables <= SMALL:
         return SparseSensitivity(program, point, rho)
     limit = int(max(FEWEST, EFFORT * run.iterations)) if max_iter is None else max_iter
-    return MatrixFreeSensitivity(program, point, rho, tol, limit)
+    return MatrixFreeSensitivity(program, point, rho, TOLERANCE if tol is None else tol, limit)
 
 
 def refuse_nonconvex(program: ProxProgram) -> None:

@@ -48,8 +48,10 @@ class DenseEngine:
         return Run(point, outcome.status, residual, outcome.iterations, rho, {"data": data})
 
     @torch.no_grad()
-    def sensitivity(self, task: Task, run: Run) -> DenseSensitivity:
-        """The linearised optimality conditions at the solutions."""
+    def sensitivity(
+        self, task: Task, run: Run, tol: float | None = None, max_iter: int | None = None
+    ) -> DenseSensitivity:
+        """The linearised optimality conditions at the solutions, solved directly, down to rounding."""
         data = run.info.get("data")
         if not isinstance(data, DenseBatch):
             data = DenseBatch.of(task.frozen)
