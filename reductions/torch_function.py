@@ -78,4 +78,4 @@ def _(atom: quad_over_lin) -> TorchFunction | None:
         return None
     ndim = atom.args[0].ndim
     dims = tuple(range(-ndim, 0))
-    return lambda x, y: (x.abs() ** 2).sum(dims).reshape(y.shape) / y if dims else x.abs() ** 2 / y
+    return lambda x, y: (x.abs() ** 2).sum(dims) / y if dims else x.abs() ** 2 / y
