@@ -56,13 +56,23 @@ def restored(solver: cvxprox.CompiledSolver, network: nn.Module, seen: Tensor) -
         return other.solve({"y": seen})
 
 
+def with_tv(seen: Tensor) -> Tensor:
+    """The images deblurred by total variation, for comparison."""
+    x = cp.Variable(seen.shape, name="x")
+    fit = cp.sum_squares(cvxprox.conv(x, KERNEL, axes=(1, 2)) - seen.double().numpy()) / 2
+    prior = 0.1 * NOISE * cvxprox.tv(x, axes=(1, 2))
+    cp.Problem(cp.Minimize(fit + prior)).solve(solver="NABLA_ADMM", eps_abs=1e-3, eps_rel=1e-3)
+    return torch.tensor(x.value)
+
+
 def main() -> None:
     args = arguments(__doc__, "learn_unrolled", size=128)
     torch.set_num_threads(1)
     clean, sharp = patches(SEEN, 12), photographs(UNSEEN, args.size)
     seen, network = camera(sharp, seed=1), denoiser(clean)
     solver = unrolled(network)
-    images = {"blurred and noisy": seen, "untrained": restored(solver, network, seen)}
+    images = {"blurred and noisy": seen, "total variation": with_tv(seen)}
+    images["untrained"] = restored(solver, network, seen)
     history = train(solver, network, clean, epochs=20)
     images["trained"] = restored(solver, network, seen)
     for title, batch in images.items():

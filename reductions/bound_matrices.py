@@ -115,14 +115,14 @@ class Pattern:
 
 
 def pattern_of(
-    matrix: ParametricMatrix, columns: np.ndarray, order: np.ndarray | None, square: bool
+    matrix: ParametricMatrix, columns: np.ndarray, starts: np.ndarray, order: np.ndarray | None, square: bool
 ) -> Pattern:
     """The pattern of a parametric matrix, with its columns (and rows) in another order."""
     positions = np.arange(1, matrix.indices.size + 1)
     A = sp.csc_array((positions, matrix.indices, matrix.indptr), shape=(matrix.rows, matrix.indptr.size - 1))
     if order is not None:
         A = A[order][:, order] if square else A[:, order]
-    return Pattern(sp.csr_array(A), TorchValues(matrix.values, columns))
+    return Pattern(sp.csr_array(A), TorchValues(matrix.values, columns, starts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,19 +144,25 @@ class BoundMatrices:
     parametric : ParametricProgram
     columns : ndarray of int
         The position in the vector of parameters of every column of CVXPY's tensors.
+    starts : ndarray of int
+        Where the parameters start in it, and its end.
     apart : bool
         Whether squares are apart.
     """
 
-    def __init__(self, parametric: ParametricProgram, columns: np.ndarray, apart: bool) -> None:
+    def __init__(
+        self, parametric: ParametricProgram, columns: np.ndarray, starts: np.ndarray, apart: bool
+    ) -> None:
         part, layout = parametric.structured, parametric.layout
         order = None if part is None else part.order
         self.layout = layout
-        self.A = pattern_of(parametric.A, columns, order, square=False)
-        self.P = None if parametric.P is None else pattern_of(parametric.P, columns, order, square=True)
-        self.shift = TorchValues(parametric.A.offset, columns)
+        self.A = pattern_of(parametric.A, columns, starts, order, square=False)
+        self.P = (
+            None if parametric.P is None else pattern_of(parametric.P, columns, starts, order, square=True)
+        )
+        self.shift = TorchValues(parametric.A.offset, columns, starts)
         self.shift_rows = parametric.A.offset_rows
-        self.costs = TorchValues(parametric.q, columns)
+        self.costs = TorchValues(parametric.q, columns, starts)
         self.kept = parametric.kept
         box = layout.box
         self.box_rows = np.concatenate([np.empty(0, dtype=int), *(b.rows for b in box)])

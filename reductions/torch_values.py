@@ -21,25 +21,42 @@ class TorchValues:
     values : AffineValues
     columns : ndarray of int
         The position in :math:`\theta` of every column of T. A one is at the end of both.
+    starts : ndarray of int
+        Where the parameters start in :math:`\theta`, and the position of the one.
+
+    Attributes
+    ----------
+    parameters : tuple of int
+        The numbers of the parameters that count.
+    positions : ndarray of int
+        Their places in :math:`\theta`, and that of the one: of these the vector is a function.
+    source : ndarray of int or None
+        For numbers that are single parameters, times `scale`: their places in :math:`\theta`.
     """
 
-    def __init__(self, values: AffineValues, columns: np.ndarray) -> None:
+    def __init__(self, values: AffineValues, columns: np.ndarray, starts: np.ndarray) -> None:
         self.constant = values.constant
         self.rows = values.rows
-        self.source: np.ndarray | None = None  # for numbers that are single parameters, times `scale`
+        self.source: np.ndarray | None = None
         self.scale: np.ndarray | None = None
         self.kept: dict[Any, Any] = {}
-        self.touched = np.empty(0, dtype=np.int64)  # positions in theta that count, but for the one
+        self.parameters: tuple[int, ...] = ()
+        self.positions = starts[-1:]
         if values.tensor is None:
             return
         tensor = sp.csr_array(values.tensor)
+        places = columns[tensor.indices]
+        touched = np.unique(places)
+        owners = np.unique(np.searchsorted(starts, touched[touched < starts[-1]], side="right") - 1)
+        self.parameters = tuple(owners.tolist())
+        ranges = [np.arange(starts[k], starts[k + 1]) for k in owners]
+        self.positions = np.concatenate([*ranges, starts[-1:]])
+        local = np.searchsorted(self.positions, places)
         self.tensor = sp.csr_array(
-            (tensor.data, columns[tensor.indices], tensor.indptr), shape=(tensor.shape[0], columns.size)
+            (tensor.data, local, tensor.indptr), shape=(tensor.shape[0], self.positions.size)
         )
-        self.touched = np.unique(self.tensor.indices)
-        self.touched = self.touched[self.touched < columns.size - 1]
         if (np.diff(tensor.indptr) == 1).all():
-            self.source = self.tensor.indices
+            self.source, self.index = places, local
             self.scale = None if (self.tensor.data == 1.0).all() else self.tensor.data
 
     @property
@@ -48,7 +65,10 @@ class TorchValues:
         return self.rows.size > 0
 
     def __call__(self, theta: Tensor) -> Tensor:
-        """The numbers, of shape ``(*batch, rows)``; without batch dimensions where they are constant."""
+        """The numbers, of shape ``(*batch, rows)``; without batch dimensions where they are constant.
+
+        `theta` holds the entries at `positions`.
+        """
         constant = self._moved("constant", theta)
         if not self.parametric:
             return constant
@@ -56,7 +76,7 @@ class TorchValues:
             matrix = self._kept("matrix", theta, lambda: SparseMatrix(self.tensor, theta.dtype, theta.device))
             values = matrix.forward(theta)
         else:
-            values = theta.index_select(-1, self._index("source", theta))
+            values = theta.index_select(-1, self._index("index", theta))
             if self.scale is not None:
                 values = values * self._moved("scale", theta)
         if self.rows.size == self.constant.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import sys
 from collections.abc import Iterator
@@ -27,7 +28,8 @@ def _examples_are_importable() -> Iterator[None]:
     sys.path.insert(0, str(FOLDER))
     yield
     sys.path.remove(str(FOLDER))
-    sys.modules.pop("show", None)
+    for name in ("show", "learning", "learn_unrolled"):
+        sys.modules.pop(name, None)
 
 
 def example(name: str) -> ModuleType:
@@ -115,6 +117,56 @@ def test_learned_operator() -> None:
     x, problem = learning.deblurred(y, blur)
     assert problem.status == "fixed_point"
     assert learning.psnr(x, truth) > learning.psnr(y, truth) + 1.5
+
+
+def test_learn_kernel() -> None:
+    learning = example("learn_kernel")
+    data = learning.pairs(("astronaut", "coins"), 32)
+    truth = torch.tensor(learning.true_kernel())
+    first = learning.Deblurring(32)
+    model, history = learning.learned(data, epochs=8)
+    assert history.losses[-1] < 0.8 * history.losses[0]
+    assert (model.kernel() - truth).norm() < 0.9 * (first.kernel() - truth).norm()
+    assert model.kernel().sum().item() == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def patches_and_denoiser() -> tuple[torch.Tensor, torch.nn.Module]:
+    """Four batches of patches and a network that has learned a little on them."""
+    import learning
+
+    clean = learning.patches(("coins", "brick", "page", "rocket"), 4)
+    return clean, learning.denoiser(clean, epochs=60)
+
+
+def test_learn_unrolled(patches_and_denoiser: tuple[torch.Tensor, torch.nn.Module]) -> None:
+    unrolling, (clean, network) = example("learn_unrolled"), patches_and_denoiser
+    network = copy.deepcopy(network)
+    sharp = unrolling.photographs(("camera",), SIZE)
+    seen = unrolling.camera(sharp, seed=1)
+    solver = unrolling.unrolled(network)
+    before = unrolling.restored(solver, network, seen)
+    history = unrolling.train(solver, network, clean, epochs=8)
+    after = unrolling.restored(solver, network, seen)
+    assert history.validation[-1] < 0.95 * history.validation[0]
+    assert unrolling.mean_psnr(after, sharp) > unrolling.mean_psnr(before, sharp) + 0.1
+    assert unrolling.mean_psnr(unrolling.with_tv(seen), sharp) > unrolling.mean_psnr(seen, sharp) + 2
+
+
+def test_learn_equilibrium(patches_and_denoiser: tuple[torch.Tensor, torch.nn.Module]) -> None:
+    fixed, (clean, network) = example("learn_equilibrium"), patches_and_denoiser
+    weight = cvxprox.Parameter(value=torch.nn.Parameter(torch.tensor(1.0)), pos=True, name="weight")
+    solver = fixed.equilibrium((fixed.BATCH, fixed.SIDE, fixed.SIDE), network, weight)
+    history = fixed.train(solver, network, clean, epochs=8)
+    assert solver.status.name == "FIXED_POINT" and float(weight.value) != 1
+    assert history.validation[-1] < history.validation[0]
+    y = fixed.camera(clean[: fixed.BATCH], seed=2)
+    strict = {"refine": 0, "eps_abs": 1e-9, "eps_rel": 1e-9}
+    few, many = (fixed.kept(cvxprox.specialize(solver, "jfb", max_iter=n, **strict), y) for n in (3, 12))
+    assert many < 1.1 * few
+    unrolled = fixed.unrolled(network)
+    few, many = (fixed.kept(cvxprox.specialize(unrolled, "unroll", max_iter=n), y) for n in (3, 12))
+    assert many > 2 * few
 
 
 def test_drawing(tmp_path: Path) -> None:

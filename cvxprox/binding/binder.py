@@ -125,7 +125,8 @@ class Binder:
         self.inner = self.parametric.parameters
         self.probe: Tensor | None = None
         self.columns = self._theta_columns()
-        self.matrices = BoundMatrices(self.parametric, self.columns, apart=self.lane != "sparse")
+        starts = np.cumsum([0, *(p.size for p in self.inner)])
+        self.matrices = BoundMatrices(self.parametric, self.columns, starts, apart=self.lane != "sparse")
         self._shared: dict[frozenset[int], bool] = {}
         self.inversion = Inversion(
             self.problem, self.reductions, self.inverse, self.parametric, self.matrices
@@ -243,7 +244,7 @@ class Binder:
             generator = torch.Generator().manual_seed(0)
             theta = torch.rand(self.columns.size, generator=generator, dtype=torch.float64)
             theta[-1] = 1.0
-            self.probe = self.matrices.costs(theta)[:-1]
+            self.probe = self.matrices.costs(theta[torch.from_numpy(self.matrices.costs.positions)])[:-1]
         return self.probe.to(costs.device)
 
     def _symbolic_costs(self, evaluation: Evaluation, costs: Tensor, dims: int) -> Tensor:

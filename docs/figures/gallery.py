@@ -10,7 +10,8 @@ from PIL import Image
 
 FOLDER = Path(__file__).parent
 EXAMPLES = FOLDER.parents[1] / "examples"
-NAMES = ("demo", "deblur", "inpaint", "mri", "demosaic", "phase_retrieval", "learned_operator")
+NAMES = ("demo", "deblur", "inpaint", "mri", "demosaic", "phase_retrieval", "learned_operator",
+         "learn_kernel", "learn_unrolled", "learn_equilibrium")  # fmt: skip
 
 LARGEST = 250_000
 """Bytes of a picture."""

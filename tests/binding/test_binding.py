@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import warnings
 
+import cvxpy as cp
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+import cvxprox
 from cvxprox.algorithms import Session, solve_program
 from cvxprox.binding import Binder, Bound
+from cvxprox.linear_solve.structure import spectral_structure
 from cvxprox.operators import SparseMatrix, batched_dense
 from cvxprox.program import ProxProgram
 from cvxprox.solver import NablaADMM
@@ -143,3 +146,18 @@ def test_data_with_a_batch_share_operators() -> None:
         one = numbers(binder.bind(values | {y: values[y][i]}).task.program)
         for a, b in zip(together, one, strict=True):
             torch.testing.assert_close(a[i] if a.dim() > b.dim() else a, b)
+
+
+@pytest.mark.parametrize("weighted", ["a number", "every pixel"])
+def test_one_weight_for_all_pixels_keeps_the_closed_form(weighted: str) -> None:
+    """Weights that are equal by chance may change each for itself, and are no reason for a closed form."""
+    x, y = cp.Variable((8, 8)), cp.Parameter((8, 8))
+    pixels = weighted == "every pixel"
+    weight = cp.Parameter((8, 8), nonneg=True) if pixels else cp.Parameter(nonneg=True)
+    squares = cp.square(cvxprox.conv(x, np.full((3, 3), 1 / 9)) - y)
+    fit = cp.sum(cp.multiply(weight, squares)) if pixels else weight * cp.sum(squares)
+    binder = Binder(cp.Problem(cp.Minimize(fit + cvxprox.tv(x))), NablaADMM(), lane="structured")
+    values = {p: torch.ones(p.shape, dtype=torch.float64, requires_grad=True) for p in (y, weight)}
+    task = binder.bind(values).task
+    found = [spectral_structure(program) is not None for program in (task.program, task.frozen)]
+    assert found == [not pixels, not pixels]

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 import cvxprox
 from cvxprox import train
+from cvxprox.training.checkpoint import Checkpoint
 
 X = torch.linspace(-1, 1, 24, dtype=torch.float64)[:, None]
 Y = 3 * X - 1
@@ -163,7 +164,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(optimizer: Any, tmp_path: P
             batch_size=10,
             learning_rate=0.01,
             optimizer=optimizer,
-            schedule=partial(torch.optim.lr_scheduler.ExponentialLR, gamma=0.9),
+            schedule=partial(torch.optim.lr_scheduler.StepLR, step_size=2, gamma=0.5),
             checkpoint=tmp_path / folder,
             resume=resume,
         )
@@ -184,6 +185,30 @@ def test_a_resumed_training_is_the_uninterrupted_one(optimizer: Any, tmp_path: P
         assert saved.keys() == wanted.keys() and all(torch.equal(saved[key], wanted[key]) for key in saved)
     _, again = run("parts", 7, resume=True)  # nothing is left to do
     assert np.array_equal(again.step_losses, expected.step_losses)
+
+
+def test_a_run_that_is_ended_while_it_writes_can_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(folder: str, epochs: int, resume: bool = False) -> nn.Module:
+        model = line()
+        quietly(model, noisy, (X, Y), epochs=epochs, checkpoint=tmp_path / folder, resume=resume)
+        return model
+
+    whole = run("whole", 4)
+    run("parts", 2)
+    write = Checkpoint._write_weights
+
+    def ended(self: Checkpoint, model: nn.Module, name: str, metadata: dict[str, str]) -> None:
+        if metadata.get("epoch") == "3":
+            raise KeyboardInterrupt
+        write(self, model, name, metadata)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Checkpoint, "_write_weights", ended)
+        run("parts", 4, resume=True)
+    assert (tmp_path / "parts" / "state-3.pt").exists()
+    assert torch.equal(run("parts", 4, resume=True).weight, whole.weight)
 
 
 def test_the_best_weights_are_kept(tmp_path: Path) -> None:
