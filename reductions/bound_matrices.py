@@ -46,14 +46,17 @@ class Pattern:
     @cached_property
     def runs(self) -> list[Run] | None:
         """The dense matrix as few runs of parameters, one after the other; None if it is not."""
-        chosen = self.values.source
+        values = self.values
         rows, columns = self.shape
-        whole = 0 < self.places.size == rows * columns and self.full
-        if chosen is None or not whole or chosen.size != self.values.constant.size or not chosen.size:
+        whole = self.places.size == rows * columns and self.full
+        if values.source is None or not whole or not self.places.size:
             return None
-        order = slice(None) if self.source is None else self.source
-        positions = chosen[order]
-        scales = np.ones(positions.size) if self.values.scale is None else self.values.scale[order]
+        entries = np.arange(values.constant.size) if self.source is None else self.source
+        if not np.isin(entries, values.rows).all():
+            return None
+        order = np.searchsorted(values.rows, entries)
+        positions = values.source[order]
+        scales = np.ones(positions.size) if values.scale is None else values.scale[order]
         cuts = np.flatnonzero((np.diff(positions) != 1) | (np.diff(scales) != 0)) + 1
         if cuts.size >= MOST_RUNS:
             return None
