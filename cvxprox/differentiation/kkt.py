@@ -9,7 +9,7 @@ from cvxprox.differentiation.sensitivity import Sensitivity
 from cvxprox.linear_solve.assembled import assembled
 from cvxprox.program import ProxProgram
 
-SMALL = 600
+SMALL = 1200
 """Unknowns up to which operators are made matrices."""
 
 EFFORT = 1.5

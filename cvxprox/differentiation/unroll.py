@@ -15,6 +15,7 @@ from cvxprox.differentiation.guard import first_order, refuse_orders
 from cvxprox.differentiation.report import largest, residual_norms
 from cvxprox.linear_solve.implicit import derivatives
 from cvxprox.operators.base import plain
+from cvxprox.operators.memory import return_freed_memory
 from cvxprox.status import Status
 
 ITERATIONS = 100
@@ -122,8 +123,13 @@ class Unroll(Differentiation):
             return self._steps(algorithm, state, count)
         for done in range(0, count, length):
             steps = min(length, count - done)
-            state = checkpoint(self._steps, algorithm, state, steps, use_reentrant=False)
+            state = checkpoint(self._segment, algorithm, state, steps, use_reentrant=False)
         return state
+
+    def _segment(self, algorithm: Algorithm, state: Any, count: int) -> Any:
+        """Steps of which only the first state is kept; made again by the backward pass."""
+        return_freed_memory()
+        return self._steps(algorithm, state, count)
 
     def _steps(self, algorithm: Algorithm, state: Any, count: int) -> Any:
         # backward passes compute again what was not kept, perhaps in another thread

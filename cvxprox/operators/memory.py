@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+from collections.abc import Callable
 
 import torch
 
@@ -20,3 +22,22 @@ def keep_freed_memory() -> None:
     such block, which is never written to, is enough. Once a process; elsewhere without effect.
     """
     torch.empty(LARGEST, dtype=torch.uint8)
+
+
+def return_freed_memory() -> None:
+    """Give pages that are free back to the system, where the C library can (glibc).
+
+    Blocks that torch has freed are seldom used again by torch itself, since it asks for aligned ones: what
+    is allocated and freed over and over again would take more and more room.
+    """
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@functools.cache
+def _trim() -> Callable[[int], int] | None:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
