@@ -18,6 +18,7 @@ from cvxprox.differentiation.inverse_map import Invertible, newton_step
 from cvxprox.differentiation.iterative import Map, Solution, anderson, gmres, neumann, norms
 from cvxprox.differentiation.report import Reported, largest, residual_norms
 from cvxprox.linear_solve.implicit import derivatives
+from cvxprox.operators.base import watched
 
 BACKWARDS = ("kkt", "gmres", "anderson", "broyden", "neumann:k")
 NEUMANN = "neumann:"
@@ -80,6 +81,8 @@ class Implicit(Differentiation):
         refuse_orders(task.program, self.order)
         run = engine.run(task, start)
         if self.backward == "kkt":
+            if not watched():
+                return Solved(run.point, run, {"forward_residual": largest(run.residual)})
             return self._by_conditions(engine, task, run)
         at = fixed_point(engine, task, run, self.refine)
         info = {"forward_residual": at.residual}

@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from cvxprox import prox
 from cvxprox.algorithms import Point
+from cvxprox.differentiation import Implicit, SessionEngine
 from cvxprox.differentiation.attach import attach
 from cvxprox.differentiation.base import Run, Task
 from cvxprox.differentiation.kkt import sensitivity_of
@@ -172,3 +173,14 @@ def test_terms_that_are_not_convex_are_refused() -> None:
     run = Run(Point(zero, zero, zero), (), torch.tensor(0.0), 1, torch.ones(2, dtype=F64))
     with pytest.raises(ValueError, match=r'"counts" is not convex(.|\n)*Implicit\("anderson"\)'):
         sensitivity_of(Task(program, program), run)
+
+
+def test_without_gradients_nothing_is_linearised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        pytest.fail("there is nothing to differentiate")
+
+    monkeypatch.setattr(SessionEngine, "sensitivity", refused)
+    task, _ = CASES["lasso"].solve(*leaves(CASES["lasso"]))
+    with torch.no_grad():
+        solution = Implicit("kkt").solve(SessionEngine(), task)
+    assert not solution.point.x.requires_grad
