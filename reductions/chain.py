@@ -64,10 +64,13 @@ class Flavour:
         Whether sums of squares are terms of the stuffed problem, not forms of variables of their own.
     choose : callable
         Which lowered constraints stay operators.
+    balls : bool
+        Whether norm balls become projections.
     """
 
     squares: bool
     choose: Callable[[Constraint], bool]
+    balls: bool = True
 
 
 def _entries(problem: Problem) -> int:
@@ -140,7 +143,8 @@ def construct_chain(
     _, exact, approximate = expand_cones(form.cones(quad_obj=quad_obj).copy(), supported)
     asked = wants_operators(solver, solver_opts or {})
     structured = asked or is_structured(problem) if flavour is None else flavour.squares
-    reductions.append(PartialCanonicalization(quad_obj, context, structured))
+    balls = flavour is None or flavour.balls
+    reductions.append(PartialCanonicalization(quad_obj, context, structured, balls))
     reductions.append(CvxAttr2Constr(reduce_bounds=True))
     if exact:
         reductions.append(ExactCone2Cone(target_cones=exact, solver_context=context))

@@ -77,11 +77,16 @@ class PartialCanonicalization(Dcp2Cone):
     structured : bool
         Whether some operators stay operators. Then sums of squares are prox terms here, and
         whether they end in the quadratic form is decided when the operators are known.
+    balls : bool
+        Whether norm balls become projections, whose multipliers are norms of dual points; else cones.
     """
 
-    def __init__(self, quad_obj: bool, solver_context: SolverInfo, structured: bool = False) -> None:
+    def __init__(
+        self, quad_obj: bool, solver_context: SolverInfo, structured: bool = False, balls: bool = True
+    ) -> None:
         super().__init__(quad_obj=quad_obj, solver_context=solver_context)
         self.structured = structured
+        self.balls = balls
         # affine, though CVXPY lowers it here: the head of the objective goes on below it
         self.cone_canon_methods = {k: v for k, v in CANON_METHODS.items() if k is not special_index}
         if quad_obj:  # the prox of huber needs neither of the two variables of its quadratic form
@@ -99,7 +104,7 @@ class PartialCanonicalization(Dcp2Cone):
         self, expr: Canonical, affine_above: bool, *caches: dict
     ) -> tuple[Canonical, list[Constraint]]:
         """As `Dcp2Cone`, with norm balls kept and ``norm1`` of a nonnegative argument as its sum."""
-        if isinstance(expr, Inequality) and is_ball(expr):
+        if self.balls and isinstance(expr, Inequality) and is_ball(expr):
             atom, radius = expr.args
             argument, constraints = self.canonicalize_tree(atom.args[0], False, *caches)
             spec = ball_of(atom, argument, radius)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
@@ -71,6 +72,8 @@ class Binder:
         Whether it is a geometric program.
     lane : str
         "dense" (a batch of dense matrices), "sparse", "structured" (operators), or "auto".
+    balls : bool
+        Whether norm balls are projections. Their dual values are no multiples of single entries of y then.
 
     Attributes
     ----------
@@ -82,13 +85,16 @@ class Binder:
         The one taken.
     """
 
-    def __init__(self, problem: Problem, solver: Solver, gp: bool = False, lane: str = "auto") -> None:
+    def __init__(
+        self, problem: Problem, solver: Solver, gp: bool = False, lane: str = "auto", balls: bool = True
+    ) -> None:
         self.problem = problem
         self.solver = solver
         self.gp = gp
         self.parameters: list[cp.Parameter] = problem.parameters()
         self.variables: list[cp.Variable] = problem.variables()
         self.lane = self._lane() if lane == "auto" else lane
+        self.flavour = replace(FLAVOURS[self.lane], balls=balls)
         self._compile()
 
     @property
@@ -109,9 +115,7 @@ class Binder:
         return "sparse" if self.problem.is_dpp("dgp" if self.gp else "dcp") else "structured"
 
     def _compile(self) -> None:
-        chain = construct_chain(
-            self.problem, self.solver, self.gp, solver_opts={}, flavour=FLAVOURS[self.lane]
-        )
+        chain = construct_chain(self.problem, self.solver, self.gp, solver_opts={}, flavour=self.flavour)
         if isinstance(chain.reductions[0], ConstantSolver):
             raise ValueError("the problem has no variables, so there is nothing to differentiate.")
         program: Any = self.problem

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any, cast
 
 import cvxpy as cp
+from cvxpy.constraints.nonpos import Inequality
 from torch import nn
 
 from cvxprox.binding import Binder
@@ -20,6 +21,7 @@ from cvxprox.layers.samples import NO_CONVERGENCE, NOT_FINITE, Outcomes
 from cvxprox.layers.solves import Found, Points, Solution, Solves, Values
 from cvxprox.layers.tensors import Inputs
 from cvxprox.options import Options
+from cvxprox.reductions.norm_balls import is_ball
 from cvxprox.reductions.priors import is_structured
 from cvxprox.solver import NablaADMM
 
@@ -65,17 +67,30 @@ class Differentiable:
         self.binders: dict[tuple[object, ...], Binder] = {}
         self.engines: dict[int, SessionEngine] = {}
 
-    def binder(self, options: Options, alone: bool = False) -> Binder:
-        """The problem compiled for a device, a type and an algorithm; kept. `alone`: never for batches."""
-        key = (alone, options.algorithm, options.lane, options.device, options.dtype, options.use_quad_obj)
+    def binder(self, options: Options, alone: bool = False, duals: Sequence[int] = ()) -> Binder:
+        """The problem compiled for a device, a type and an algorithm; kept.
+
+        `alone`: never for batches; `duals`: the constraints whose dual values have to be there.
+        """
+        wanted = (c for c in self.problem.constraints if c.id in duals)
+        balls = not any(isinstance(c, Inequality) and is_ball(c) for c in wanted)
+        key = (
+            alone,
+            balls,
+            options.algorithm,
+            options.lane,
+            options.device,
+            options.dtype,
+            options.use_quad_obj,
+        )
         if key not in self.binders:
             solver = NablaADMM()
             solver.options = options
-            binder = Binder(self.problem, solver, self.gp)
+            binder = Binder(self.problem, solver, self.gp, balls=balls)
             if binder.dense and alone:
                 affine = self.problem.is_dpp("dgp" if self.gp else "dcp")
                 lane = "sparse" if affine and not is_structured(self.problem) else "structured"
-                binder = Binder(self.problem, solver, self.gp, lane)
+                binder = Binder(self.problem, solver, self.gp, lane, balls)
             self.binders[key] = binder
         return self.binders[key]
 
@@ -120,7 +135,7 @@ class Differentiable:
         ValueError
             If there is no dual value of a constraint.
         """
-        binder = self.binder(options, _alone(options, by_conditions(self.mode)))
+        binder = self.binder(options, _alone(options, by_conditions(self.mode)), duals)
         values, batch = inputs.cast(options.torch_dtype()), inputs.batch
         flat = Flat.of(values, {p: p.ndim for p in values}, batch)
         start = Flat.of(x0 or {}, {v.id: v.ndim for v in binder.variables}, batch)
@@ -140,11 +155,12 @@ class Differentiable:
 
     def _again(self, numbers: list[int], options: Options, common: tuple[Any, ...]) -> list[Found]:
         """Samples for which the solve of the batch did not converge, one by one by the whole solver."""
-        flat, start, _, outcomes, *rest = common
+        flat, start, _, outcomes, duals, optional = common
         for number in numbers:
             del outcomes.reasons[number]
-        binder = self.binder(options, alone=True)
-        solves = Solves(self.mode, binder, SessionEngine(options), options, flat, start, {}, outcomes, *rest)
+        binder, engine = self.binder(options, True, duals), SessionEngine(options)
+        common = (flat, start, {}, outcomes, duals, optional)
+        solves = Solves(self.mode, binder, engine, options, *common)
         solves.run(numbers)
         return solves.found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 
 import cvxpy as cp
 import numpy as np
@@ -150,3 +151,20 @@ def test_only_the_part_with_the_attribute_counts(kind: str) -> None:
         torch.testing.assert_close(gradient, gradient.T)
     else:
         assert not gradient[tensor.detach() == 0].any()
+
+
+@pytest.mark.parametrize("norm", [cp.norm, cp.norm1, cp.norm_inf])
+def test_duals_of_norm_balls(norm: Callable[[cp.Variable], cp.Expression]) -> None:
+    x, p, r = cp.Variable(3), cp.Parameter(3), cp.Parameter(nonneg=True)
+    ball = norm(x) <= r
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)), [ball])
+    layer = cvxprox.ProxLayer(problem, [p, r], [x], duals=[ball])
+    point, radius = (
+        torch.tensor([3.0, 0.1, -2.5], dtype=torch.float64),
+        torch.tensor(1.0, dtype=torch.float64),
+    )
+    _, dual = layer(point, radius)
+    p.value, r.value = point.numpy(), 1.0
+    problem.solve(solver="CLARABEL")
+    assert float(dual) == pytest.approx(float(ball.dual_value), rel=1e-6)
+    assert torch.autograd.gradcheck(layer, (point.requires_grad_(), radius.requires_grad_()))
