@@ -67,7 +67,7 @@ def test_deblurring_against_finite_differences(accurate: tuple[Task, Run]) -> No
 
 def test_small_programs_become_matrices_and_large_ones_do_not(accurate: tuple[Task, Run]) -> None:
     assert isinstance(sensitivity_of(*accurate), SparseSensitivity)
-    large = total_variation(32)
+    large = total_variation(36)
     task = large.task()
     run = solved(task.frozen, 1e-3)
     sensitivity = sensitivity_of(task, run)
