@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor
 
 from cvxprox.operators import Adjoint, Composed, LinearOperator, Matrix, Sum
 from cvxprox.program import Block, ProxProgram
-from cvxprox.prox import ProxFunction
 
 
 def detached(program: ProxProgram) -> ProxProgram:
@@ -40,14 +37,4 @@ def _operator(K: LinearOperator) -> LinearOperator:
 
 def _block(block: Block) -> Block:
     weight = None if block.weight is None else block.weight.detach()
-    return replace(block, function=_function(block.function), weight=weight)
-
-
-def _function(function: ProxFunction) -> ProxFunction:
-    fields: dict[str, Any] = {f.name: getattr(function, f.name) for f in dataclasses.fields(function)}  # type: ignore[arg-type]
-    plain = {
-        name: value.detach() if isinstance(value, Tensor) else _function(value)
-        for name, value in fields.items()
-        if isinstance(value, Tensor | ProxFunction)
-    }
-    return dataclasses.replace(function, **plain) if plain else function  # type: ignore[type-var]
+    return replace(block, function=block.function.mapped(Tensor.detach), weight=weight)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 
 import torch
@@ -10,7 +9,6 @@ from torch import Tensor
 
 from cvxprox.operators import Adjoint, Composed, LinearOperator, Matrix, Sum
 from cvxprox.program import Block, ProxProgram
-from cvxprox.prox import ProxFunction
 
 Index = tuple[int, ...]
 
@@ -69,18 +67,8 @@ def _operator(K: LinearOperator, index: Index) -> LinearOperator:
 
 def _block(block: Block, index: Index) -> Block:
     weight = None if block.weight is None else _tensor(block.weight, 1, index)
-    return replace(block, function=_function(block.function, len(block.shape), index), weight=weight)
-
-
-def _function(function: ProxFunction, dims: int, index: Index) -> ProxFunction:
-    changed: dict[str, Tensor | ProxFunction] = {}
-    for part in dataclasses.fields(function):  # type: ignore[arg-type]
-        value = getattr(function, part.name)
-        if isinstance(value, Tensor):
-            changed[part.name] = _tensor(value, dims, index)
-        elif isinstance(value, ProxFunction):
-            changed[part.name] = _function(value, dims, index)
-    return replace(function, **changed) if changed else function  # type: ignore[type-var]
+    function = block.function.mapped(lambda t: _tensor(t, len(block.shape), index))
+    return replace(block, function=function, weight=weight)
 
 
 def _tensor(x: Tensor, dims: int, index: Index) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -109,13 +110,26 @@ class ProxFunction(abc.ABC):
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> ProxFunction:
         """The same function with its tensors, and those of functions in it, moved."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
-        moved = {
-            name: value.to(device, dtype.to_complex() if _is_complex(value) else dtype)
-            for name, value in fields.items()
-            if isinstance(value, Tensor | ProxFunction)
-        }
-        return dataclasses.replace(self, **moved)  # type: ignore[type-var]
+        return self._changed(
+            lambda t: t.to(device, dtype.to_complex() if t.is_complex() else dtype),
+            lambda f: f.to(device, dtype),
+        )
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The same function with other tensors, also in the functions that it is made of."""
+        return self._changed(change, lambda f: f.mapped(change))
+
+    def _changed(
+        self, tensors: Callable[[Tensor], Tensor], functions: Callable[[ProxFunction], ProxFunction]
+    ) -> Self:
+        changed: dict[str, Tensor | ProxFunction] = {}
+        for part in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, part.name)
+            if isinstance(value, Tensor):
+                changed[part.name] = tensors(value)
+            elif isinstance(value, ProxFunction):
+                changed[part.name] = functions(value)
+        return dataclasses.replace(self, **changed) if changed else self  # type: ignore[type-var]
 
     def expand(self, t: Tensor | float, v: Tensor) -> Tensor:
         """`t` with `ndim` trailing dimensions added, to broadcast against points `v`."""
@@ -123,7 +137,3 @@ class ProxFunction(abc.ABC):
             return v.new_full((), t)  # as_tensor would copy from the host and wait for the device
         t = t.to(v)
         return t.reshape(t.shape + (1,) * self.ndim) if t.dim() else t
-
-
-def _is_complex(value: object) -> bool:
-    return isinstance(value, Tensor) and value.is_complex()

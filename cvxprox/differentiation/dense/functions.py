@@ -223,22 +223,11 @@ def _divisible(function: ProxFunction) -> bool:
 
 
 def _take_block(block: Block, batch: tuple[int, ...], index: Tensor | slice) -> Block:
-    function = _take_function(block.function, batch, index)
+    function = block.function.mapped(lambda t: _taken(t, batch, index) if t.dim() > 1 else t)
     weight = block.weight
     if weight is not None and weight.dim() > 1:
         weight = _taken(weight, batch, index)
     return replace(block, function=function, weight=weight)
-
-
-def _take_function(function: ProxFunction, batch: tuple[int, ...], index: Tensor | slice) -> ProxFunction:
-    changes: dict[str, Tensor | ProxFunction] = {}
-    for field in dataclasses.fields(function):  # type: ignore[arg-type]
-        value = getattr(function, field.name)
-        if isinstance(value, ProxFunction):
-            changes[field.name] = _take_function(value, batch, index)
-        elif isinstance(value, Tensor) and value.dim() > 1:
-            changes[field.name] = _taken(value, batch, index)
-    return dataclasses.replace(function, **changes) if changes else function  # type: ignore[type-var]
 
 
 def _taken(values: Tensor, batch: tuple[int, ...], index: Tensor | slice) -> Tensor:
