@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -52,7 +52,8 @@ class Implicit(Differentiation):
     order : int
         Up to which order derivatives are exact.
     refine : int
-        Iterations that refine the fixed point at most.
+        Iterations that refine the fixed point at most. With "kkt" there are none: what the engine can
+        polish it has polished.
 
     References
     ----------
@@ -75,6 +76,10 @@ class Implicit(Differentiation):
             raise ValueError(f"backward={name!r} is unknown. The known ones are {known}.")
         if self.order < 1 or (self.max_iter is not None and self.max_iter < 1):
             raise ValueError("Implicit needs order >= 1 and max_iter >= 1.")
+        if steps is not None and (self.tol is not None or self.max_iter is not None):
+            raise ValueError(
+                f'backward="{name}" takes {steps} terms; it has neither tol nor max_iter. Drop them.'
+            )
         object.__setattr__(self, "steps", steps)
 
     def solve(self, engine: Engine, task: Task, start: Point | None = None) -> Solved:
@@ -83,7 +88,8 @@ class Implicit(Differentiation):
         if self.backward == "kkt":
             if not watched():
                 return Solved(run.point, run, {"forward_residual": largest(run.residual)})
-            return self._by_conditions(engine, task, run)
+            solved = self._by_conditions(engine, task, run)
+            return solved if self.order > 1 else replace(solved, point=first_order(str(self), solved.point))
         at = fixed_point(engine, task, run, self.refine)
         info = {"forward_residual": at.residual}
         jacobian = Reported(FixedPointJacobian(at.frozen, at.u, self._linear_solver()), info)
@@ -96,8 +102,6 @@ class Implicit(Differentiation):
         info = {"forward_residual": largest(run.residual)}
         sensitivity = Reported(engine.sensitivity(task, run, self.tol, self.max_iter), info)
         point = attach(task.program, run, sensitivity, self.order)  # type: ignore[arg-type]
-        if self.order == 1:
-            point = first_order(str(self), point)
         return Solved(point, run, info)
 
     def _linear_solver(self) -> LinearSolver:

@@ -15,8 +15,6 @@ from torch import Tensor
 
 from cvxprox.algorithms import Point, Session
 from cvxprox.differentiation import Engine, Implicit, Solved, Task
-from cvxprox.differentiation.attach import attach
-from cvxprox.differentiation.report import Reported, largest
 from cvxprox.layers.differentiable import Differentiable
 from cvxprox.layers.effective import effective_parameters
 from cvxprox.layers.perturbations import change_of, dense, gradient_of, perturbation_of, value_of
@@ -49,10 +47,7 @@ class Conditions(Implicit):
 
     def solve(self, engine: Engine, task: Task, start: Point | None = None) -> Solved:
         """The solution, refined, with a graph."""
-        run = engine.run(task, start)
-        info = {"forward_residual": largest(run.residual)}
-        sensitivity = Reported(engine.sensitivity(task, run), info)
-        return Solved(attach(task.program, run, sensitivity), run, info)  # type: ignore[arg-type]
+        return self._by_conditions(engine, task, engine.run(task, start))
 
 
 @dataclass(frozen=True)

@@ -139,3 +139,8 @@ def test_modes_by_name() -> None:
         differentiation_of("bptt")
     with pytest.raises(ValueError, match='"neumann:k"'):
         Implicit("newton")
+
+
+def test_a_series_of_given_length_takes_no_tolerance() -> None:
+    with pytest.raises(ValueError, match="takes 5 terms; it has neither tol nor max_iter"):
+        Implicit("neumann:5", tol=1e-3)
